@@ -1,0 +1,68 @@
+"""One point of the grid: which upsampler, on what input, under which settings. Data only, free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Everything that two upsamplers must share before their figures may be compared.
+
+    Attributes:
+        scale: factor by which height and width grow.
+        channels: the value of the grid's channel axis: width of the features, or of a network's backbone.
+        in_channels, out_channels: of the upsampler; 3 and 3 for a network, which takes the photograph itself.
+        height, width: of the low-resolution input, in pixels.
+        batch: images at once.
+        dtype, layout, device, runtime: as named by torch, such as ``float32``, ``channels_last``, ``cpu``, ``eager``.
+        threads: of one operator.
+    """
+
+    scale: int
+    channels: int
+    in_channels: int
+    out_channels: int
+    height: int
+    width: int
+    batch: int = 1
+    dtype: str = "float32"
+    layout: str = "contiguous"
+    threads: int = 1
+    device: str = "cpu"
+    runtime: str = "eager"
+
+    @property
+    def label(self) -> str:
+        """A short identifier, unique to the cell."""
+        return (
+            f"x{self.scale}-c{self.channels}-{self.in_channels}to{self.out_channels}-{self.height}x{self.width}"
+            f"-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-{self.runtime}"
+        )
+
+
+@dataclass(frozen=True)
+class Case:
+    """One upsampler in one cell."""
+
+    upsampler: str
+    cell: Cell
+
+    @property
+    def id(self) -> str:
+        """A name that is unique in the grid and stable between runs."""
+        return f"{self.upsampler}-{self.cell.label}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Flatten into the fields of a record's ``extra_info``."""
+        return {"upsampler": self.upsampler, **asdict(self.cell)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Self:
+        """Read what :meth:`as_dict` wrote; unknown keys are ignored.
+
+        Raises:
+            KeyError: a field is missing.
+        """
+        return cls(values["upsampler"], Cell(**{field.name: values[field.name] for field in fields(Cell)}))

@@ -1,0 +1,190 @@
+"""The ``upbench`` command. It reads options, hands them to the rooms behind it, and prints; it decides nothing.
+
+Exit codes: 0 done, 1 the thing asked about failed, 2 wrong usage, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import Counter
+from dataclasses import asdict, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from bench.record import RecordError, read_run
+
+app = typer.Typer(
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    rich_markup_mode="rich",
+    help="Which upsampler on this machine? Measures them, compares runs, and writes the report.",
+    epilog="Example: upbench run --quick --output results/mine.json && upbench report results/mine.json --output plots/mine",
+)
+output = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+
+
+class AllocatorChoice(StrEnum):
+    """Values of ``--allocator``."""
+
+    pinned = "pinned"
+    default = "default"
+
+
+def main() -> None:
+    """Run the command line; every expected error ends as one sentence and an exit code."""
+    from bench.grid import GridError
+    from bench.journal import JournalError
+    from upsample import UpsampleError
+
+    try:
+        app()
+    except (GridError, JournalError, UpsampleError) as error:
+        errors.print(f"upbench: {error}", markup=False)
+        sys.exit(EXIT_USAGE)
+    except RecordError as error:
+        errors.print(f"upbench: {error}", markup=False)
+        sys.exit(EXIT_FAILED)
+
+
+@app.command(epilog="Example: upbench run --quick --scale 2,4 --channels 64 --output results/mine.json")
+def run(
+    output_file: Annotated[Path, typer.Option("--output", help="The JSON file to write.")],
+    quick: Annotated[bool, typer.Option("--quick", help="The default grid: a few minutes.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The whole catalogue on a large grid: hours.")] = False,
+    upsampler: Annotated[list[str] | None, typer.Option(help="Name from 'upbench list'; may be repeated.")] = None,
+    scale: Annotated[str | None, typer.Option(help="Such as 2,3,4.")] = None,
+    channels: Annotated[str | None, typer.Option(help="Such as 16,64; the width of a network's backbone.")] = None,
+    out_channels: Annotated[str | None, typer.Option(help="Such as 3; 'same' for as many as go in.")] = None,
+    size: Annotated[str | None, typer.Option(help="Low-resolution height x width, such as 96x96.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Such as 1,8.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, float64, bfloat16, float16.")] = None,
+    layout: Annotated[str | None, typer.Option(help="contiguous, channels_last.")] = None,
+    threads: Annotated[str | None, typer.Option(help="Threads of one operator, such as 1,2.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0.")] = None,
+    precision: Annotated[float, typer.Option(help="Stop at this relative half-width of the 95% interval.")] = 0.03,
+    budget: Annotated[float, typer.Option(help="Seconds of launches for each case at most.")] = 10.0,
+    timeout: Annotated[float, typer.Option(help="Seconds after which one worker is killed.")] = 120.0,
+    allocator: Annotated[
+        AllocatorChoice, typer.Option(help="Pinned for repeatable timings, default to time as deployed.")
+    ] = AllocatorChoice.pinned,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted sweep of the same grid.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases and the estimated time only.")] = False,
+) -> None:
+    """Measure upsamplers on this machine and write the records."""
+    from bench import grid, session
+    from bench.options import given_axes
+    from bench.sweep import Settings
+
+    if quick and full:
+        raise grid.GridError("--quick and --full exclude each other.")
+    given = given_axes(
+        upsamplers=",".join(upsampler) if upsampler else None,
+        scales=scale,
+        channels=channels,
+        out_channels=out_channels,
+        sizes=size,
+        batches=batch,
+        dtypes=dtype,
+        layouts=layout,
+        threads=threads,
+        devices=device,
+    )
+    cases = grid.expand(replace(grid.full() if full else grid.quick(), **given))
+    settings = Settings(allocator=allocator.value, precision=precision, budget_s=budget, timeout_s=timeout)
+    if dry_run:
+        for case in cases:
+            output.print(case.id)
+        minutes = session.estimated_minutes(cases, settings)
+        output.print(f"{len(cases)} cases, roughly {max(1, round(minutes))} min on a modest core")
+        return
+    try:
+        finished = session.measure_to_file(cases, settings, output_file, resume, errors)
+    except KeyboardInterrupt:
+        errors.print("Interrupted. Nothing that was measured is lost: run the same command with --resume.")
+        raise typer.Exit(EXIT_INTERRUPTED) from None
+    outcomes = Counter(record.outcome for record in finished.records)
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    output.print(f"{len(finished.records)} cases ({counts}) written to {output_file}")
+    for record in finished.records:
+        if record.outcome not in ("ok", "unsupported"):
+            output.print(f"  {record.outcome}: {record.case.id}: {record.outcome_reason}", markup=False)
+    if not any(record.measured for record in finished.records):
+        raise typer.Exit(EXIT_FAILED)
+
+
+@app.command(epilog="Example: upbench report results/mine.json --output plots/mine")
+def report(
+    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Records of one machine.")],
+    output_folder: Annotated[Path, typer.Option("--output", help="Folder for the page, tables and charts.")],
+) -> None:
+    """Write the report page, its tables and its charts from records alone."""
+    from bench.report import write_report
+
+    findings = write_report([read_run(file) for file in files], output_folder)
+    for line in findings:
+        output.print(line, markup=False)
+    output.print(f"Report: {output_folder / 'report.html'}", markup=False)
+
+
+@app.command(epilog="Example: upbench compare results/before.json results/after.json")
+def compare(
+    a: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The run to compare with.")],
+    b: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="The run in question.")],
+) -> None:
+    """Compare two runs case by case: how many times longer B takes than A, and what else changed."""
+    from bench.comparison import compare_runs, machine_differences
+
+    run_a, run_b = read_run(a), read_run(b)
+    differences = machine_differences(run_a, run_b)
+    if differences:
+        output.print(
+            f"Different machines ({', '.join(differences)}): latencies are not comparable and are left out.",
+            style="bold",
+        )
+    table = Table("case", "latency B/A", "95% interval", "verdict", "changed")
+    for row in compare_runs(run_a, run_b):
+        table.add_row(row.case_id, row.ratio_text, row.interval_text, row.verdict, ", ".join(row.changed) or "–")
+    output.print(table)
+
+
+@app.command("list", epilog="Example: upbench list --json")
+def list_upsamplers(
+    as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
+) -> None:
+    """List the upsamplers: name, source, scales, cost at 64 channels and scale 2, and one line of advice."""
+    from bench.listing import listing
+
+    rows = listing()
+    if as_json:
+        print(json.dumps([asdict(row) for row in rows], indent=1))
+        return
+    table = Table("name", "family", "source", "scales", "params", "MACs/px", "advice")
+    for row in rows:
+        table.add_row(
+            row.name, row.family, f"{row.paper} {row.year}", row.scales, f"{row.params:,}", f"{row.macs_per_pixel:,}",
+            row.advice,
+        )  # fmt: skip
+    output.print(table)
+    output.print("Parameters and multiply-accumulates per low-resolution pixel at 64→64 channels and scale 2.")
+
+
+@app.command(epilog="Example: upbench doctor")
+def doctor() -> None:
+    """Say what on this machine makes timings untrustworthy, and what to do about it."""
+    from bench.doctor import examine
+
+    marks = {"good": "[green]good[/]", "caution": "[yellow]caution[/]", "unknown": "unknown"}
+    table = Table("subject", "verdict", "seen", "what to do")
+    for finding in examine():
+        table.add_row(finding.subject, marks[finding.verdict], finding.seen, finding.advice)
+    output.print(table)

@@ -1,0 +1,114 @@
+"""The grid: axes, the cases that they span, and the two presets."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import product
+
+import psutil
+import upsample
+from bench.case import Case, Cell
+from bench.workload import DTYPES, LAYOUTS, create_module, is_network
+
+
+class GridError(ValueError):
+    """An axis has a value that no case can have; one sentence says what would be right."""
+
+
+@dataclass(frozen=True)
+class Axes:
+    """The values of every axis; the grid is their product.
+
+    Attributes:
+        upsamplers: names from the catalogue.
+        scales, channels, batches, threads: positive whole numbers.
+        out_channels: of the operators; None for as many as go in.
+        sizes: height and width of the low-resolution input.
+        dtypes, layouts, devices: as named by torch.
+    """
+
+    upsamplers: tuple[str, ...]
+    scales: tuple[int, ...] = (2, 3, 4)
+    channels: tuple[int, ...] = (16, 64)
+    out_channels: tuple[int | None, ...] = (None,)
+    sizes: tuple[tuple[int, int], ...] = ((96, 96),)
+    batches: tuple[int, ...] = (1,)
+    dtypes: tuple[str, ...] = ("float32",)
+    layouts: tuple[str, ...] = ("contiguous",)
+    threads: tuple[int, ...] = (1,)
+    devices: tuple[str, ...] = ("cpu",)
+
+    def __post_init__(self) -> None:
+        for name in self.upsamplers:
+            upsample.card(name)
+        for axis, allowed in (("dtypes", DTYPES), ("layouts", LAYOUTS)):
+            for value in getattr(self, axis):
+                if value not in allowed:
+                    raise GridError(f"{axis[:-1]} must be one of {', '.join(allowed)}; got {value!r}.")
+        for device in self.devices:
+            if device.split(":")[0] not in ("cpu", "cuda"):
+                raise GridError(f"device must be cpu, cuda or cuda:N; got {device!r}.")
+        numbers = (*self.scales, *self.channels, *self.batches, *self.threads, *(n for size in self.sizes for n in size))
+        if min(numbers, default=1) < 1 or min((n for n in self.out_channels if n is not None), default=1) < 1:
+            raise GridError("scales, channels, sizes, batches and threads must be whole numbers of at least 1.")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
+
+
+def quick() -> Axes:
+    """The default grid: what people choose between, at one size, in a few minutes."""
+    return Axes(upsamplers=tuple(card.name for card in upsample.cards() if card.preset == "quick"))
+
+
+def full() -> Axes:
+    """The long grid: the whole catalogue, more channels, two sizes, both layouts, one thread and all cores."""
+    return Axes(
+        upsamplers=tuple(upsample.names()),
+        channels=(16, 32, 64, 128),
+        out_channels=(None, 3),
+        sizes=((64, 64), (128, 128)),
+        layouts=("contiguous", "channels_last"),
+        threads=tuple(sorted({1, usable_cores()})),
+    )
+
+
+def expand(axes: Axes) -> list[Case]:
+    """Return every case of the grid, also those that will turn out unsupported; each once."""
+    cases: dict[Case, None] = {}
+    for scale, channels, out_channels, (height, width), batch, dtype, layout, threads, device, name in product(
+        axes.scales,
+        axes.channels,
+        axes.out_channels,
+        axes.sizes,
+        axes.batches,
+        axes.dtypes,
+        axes.layouts,
+        axes.threads,
+        axes.devices,
+        axes.upsamplers,
+    ):
+        # A network maps images to images; the channel axis is the width of its backbone.
+        ends = (3, 3) if is_network(name) else (channels, out_channels or channels)
+        cell = Cell(scale, channels, *ends, height, width, batch, dtype, layout, threads, device)
+        cases[Case(name, cell)] = None
+    return list(cases)
+
+
+NOMINAL_FLOPS_PER_S = 30e9
+NOMINAL_BYTES_PER_S = 5e9
+"""A modest core, for the estimate of time only."""
+
+
+def estimated_call_s(case: Case) -> float:
+    """A rough guess at one forward pass from the closed form, for planning; 0 for what is not supported."""
+    cell = case.cell
+    if upsample.refusal(case.upsampler, cell.scale) is not None:
+        return 0.0
+    import torch
+
+    with torch.device("meta"):
+        cost = upsample.cost(create_module(case), (cell.batch, cell.in_channels, cell.height, cell.width))
+    return cost.flops / NOMINAL_FLOPS_PER_S / cell.threads + cost.min_bytes / NOMINAL_BYTES_PER_S

@@ -1,0 +1,156 @@
+"""Run one function in a fresh process, and turn whatever happens to that process into an outcome.
+
+Processes are forked from a server that has imported torch and run nothing, which takes tens of milliseconds where a
+fresh import takes seconds. The server inherits the allocator's settings when it starts, which is the only moment at
+which glibc reads them; one interpreter therefore has one setting for its lifetime.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+from collections.abc import Callable
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from pathlib import Path
+from typing import Any, Literal
+
+import psutil
+
+from bench.allocator import PINNED_ENVIRONMENT, Allocator
+
+OutcomeKind = Literal["ok", "unsupported", "out_of_memory", "timeout", "crashed", "unstable"]
+
+PRELOAD = ("bench.worker", "torch._dynamo")
+"""Imported once by the server; torch imports ``torch._dynamo`` at the first dispatch mode, which takes a second."""
+
+MEMORY_SHARE = 0.9
+"""Share of the machine's available memory that a worker may take before its allocations fail."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended: ``ok`` with its value, or another kind with one sentence of reason."""
+
+    kind: OutcomeKind
+    value: Any = None
+    reason: str | None = None
+
+
+class Unsupported(Exception):
+    """Raised inside a worker: this case cannot be run here, for the reason that the message gives."""
+
+
+class Isolation:
+    """A source of fresh processes, all with the same allocator setting.
+
+    Args:
+        allocator: ``pinned`` for timings that can be repeated, ``default`` to measure as deployed.
+        preload: modules that the server imports once, so that no worker has to.
+    """
+
+    def __init__(self, allocator: Allocator = "pinned", preload: tuple[str, ...] = PRELOAD) -> None:
+        self.allocator = allocator
+        self.preload = preload
+        self._context: ForkServerContext | None = None
+
+    def call(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Outcome:
+        """Run ``function(*arguments)`` in a fresh process and wait at most ``timeout`` seconds for its value."""
+        context = self._started()
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_run, args=(sender, function, arguments), daemon=True)
+        process.start()
+        sender.close()
+        try:
+            if not receiver.poll(timeout):
+                return Outcome("timeout", reason=f"no answer within {timeout:g} s")
+            outcome: Outcome = receiver.recv()
+            return outcome
+        except EOFError:
+            process.join(timeout=5)
+            return _died(process.exitcode)
+        finally:
+            receiver.close()
+            if process.is_alive():
+                process.kill()
+            process.join()
+
+    def _started(self) -> ForkServerContext:
+        if self._context is None:
+            context = multiprocessing.get_context("forkserver")
+            context.set_forkserver_preload(["__main__", *self.preload])
+            environment = {"KINETO_LOG_LEVEL": "99"}
+            if self.allocator == "pinned":
+                environment |= PINNED_ENVIRONMENT
+            saved = {name: os.environ.get(name) for name in environment}
+            os.environ.update(environment)
+            try:
+                # The first process starts the server, which keeps the environment of this moment.
+                first = context.Process(target=_nothing, daemon=True)
+                first.start()
+                first.join()
+            finally:
+                for name, value in saved.items():
+                    if value is None:
+                        del os.environ[name]
+                    else:
+                        os.environ[name] = value
+            self._context = context
+        return self._context
+
+
+def _nothing() -> None:
+    """The first process's work."""
+
+
+def _run(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Body of a worker: call, and send an Outcome whatever Python can still catch."""
+    # Ctrl-C belongs to the parent, which ends the worker and keeps the journal whole.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _be_the_first_to_go()
+    try:
+        outcome = Outcome("ok", function(*arguments))
+    except Unsupported as error:
+        outcome = Outcome("unsupported", reason=str(error))
+    except MemoryError as error:
+        outcome = Outcome("out_of_memory", reason=str(error) or "MemoryError")
+    except Exception as error:
+        outcome = _raised(error)
+    sender.send(outcome)
+    sender.close()
+
+
+def _raised(error: Exception) -> Outcome:
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    reason = f"{type(error).__name__}: {first_line}"
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return Outcome("out_of_memory", reason=reason)
+    if "not implemented for" in str(error):
+        return Outcome("unsupported", reason=reason)
+    return Outcome("crashed", reason=reason)
+
+
+def _died(exit_code: int | None) -> Outcome:
+    if exit_code is None or exit_code >= 0:
+        return Outcome("crashed", reason=f"the worker exited with code {exit_code} before it answered")
+    name = signal.Signals(-exit_code).name
+    if name == "SIGKILL":
+        return Outcome("out_of_memory", reason="the worker was killed by SIGKILL, as the kernel does for memory")
+    return Outcome("crashed", reason=f"the worker was killed by {name}")
+
+
+def _be_the_first_to_go() -> None:
+    """Keep a hungry case from taking the machine with it: a limit on its data, and first choice for the OOM killer."""
+    own = psutil.Process().memory_info().vms
+    limit = own + int(MEMORY_SHARE * psutil.virtual_memory().available)
+    if hasattr(resource, "RLIMIT_DATA"):
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(
+            resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
+        )
+    score = Path("/proc/self/oom_score_adj")
+    if score.exists():
+        score.write_text("1000")

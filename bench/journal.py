@@ -1,0 +1,103 @@
+"""The sweep's memory on disk: one line of JSON for each thing that was measured, written as it comes.
+
+A sweep that is killed loses at most the measurement in flight; resuming reads the lines back. The first line is a
+header that says which sweep this is, so that two different ones cannot be mixed.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Self, TextIO
+
+
+class JournalError(Exception):
+    """The journal cannot be used as asked; one sentence says why."""
+
+
+class Journal:
+    """Lines of an unfinished sweep, beside its output as ``OUTPUT.journal``.
+
+    Args:
+        path: of the journal.
+        header: what identifies the sweep.
+        entries: what is in it already.
+    """
+
+    def __init__(self, path: Path, header: Mapping[str, Any], entries: list[dict[str, Any]], file: TextIO) -> None:
+        self.path = path
+        self.header = header
+        self.entries = entries
+        self._file = file
+
+    @staticmethod
+    def path_for(output: Path) -> Path:
+        """Where the journal of the sweep that writes ``output`` lies."""
+        return output.with_name(output.name + ".journal")
+
+    @classmethod
+    def create(cls, output: Path, header: Mapping[str, Any]) -> Self:
+        """Start a new journal.
+
+        Raises:
+            JournalError: an unfinished sweep has one there already.
+        """
+        path = cls.path_for(output)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            file = path.open("x")
+        except FileExistsError:
+            raise JournalError(
+                f"{path} holds an unfinished sweep: continue it with --resume, or delete that file to start anew."
+            ) from None
+        journal = cls(path, header, [], file)
+        journal._write(header)
+        return journal
+
+    @classmethod
+    def resume(cls, output: Path, header: Mapping[str, Any]) -> Self:
+        """Reopen a journal, dropping a last line that was cut off.
+
+        Raises:
+            JournalError: there is none, it is damaged, or it belongs to another sweep.
+        """
+        path = cls.path_for(output)
+        if not path.exists():
+            raise JournalError(f"there is nothing to resume: {path} does not exist.")
+        text = path.read_text()
+        whole = text[: text.rfind("\n") + 1]
+        try:
+            lines = [json.loads(line) for line in whole.splitlines()]
+        except ValueError as error:
+            raise JournalError(f"{path} is damaged ({error}); delete it to start anew.") from error
+        if not lines:
+            raise JournalError(f"{path} is empty; delete it to start anew.")
+        for key, value in header.items():
+            if lines[0].get(key) != value:
+                raise JournalError(
+                    f"{path} belongs to another sweep: its {key} differs; resume with the same options on the "
+                    "same machine and commit, or delete that file to start anew."
+                )
+        os.truncate(path, len(whole.encode()))
+        return cls(path, lines[0], lines[1:], path.open("a"))
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        """Write one line and wait until the disk has it."""
+        self._write(entry)
+        self.entries.append(dict(entry))
+
+    def close(self) -> None:
+        """Close the file and keep it, for ``--resume``."""
+        self._file.close()
+
+    def delete(self) -> None:
+        """Close and remove the journal, once everything it knows is in the output."""
+        self.close()
+        self.path.unlink()
+
+    def _write(self, line: Mapping[str, Any]) -> None:
+        self._file.write(json.dumps(line) + "\n")
+        self._file.flush()
+        os.fsync(self._file.fileno())

@@ -1,0 +1,71 @@
+"""What machine this is: the fingerprint that every record carries, so that figures are never compared unawares."""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
+from pytest_benchmark.utils import get_commit_info
+
+from bench.grid import usable_cores
+
+CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def machine_info() -> dict[str, Any]:
+    """pytest-benchmark's description of the machine, without its host name, and our ``fingerprint``."""
+    info: dict[str, Any] = pytest_benchmark_generate_machine_info()
+    # A record is made to be published, and the name of somebody's computer explains no figure.
+    info["node"] = ""
+    info["fingerprint"] = fingerprint(cpu_model=info["cpu"].get("brand_raw", platform.processor()))
+    return info
+
+
+def fingerprint(cpu_model: str) -> dict[str, Any]:
+    """Return what decides the speed of this machine: hardware, operating system, torch build."""
+    return {
+        "cpu": cpu_model,
+        "physical_cores": psutil.cpu_count(logical=False),
+        "logical_cores": psutil.cpu_count(),
+        "usable_cores": usable_cores(),
+        "caches": caches(),
+        "memory_bytes": psutil.virtual_memory().total,
+        "os": f"{platform.system()} {platform.release()}",
+        "libc": " ".join(platform.libc_ver()),
+        "python": platform.python_version(),
+        "torch": torch.__version__,
+        "torch_build": torch.__config__.show().strip(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
+    }
+
+
+def caches() -> dict[str, str]:
+    """Sizes of the first core's caches, such as ``{"L1 Data": "32K", "L2 Unified": "512K"}``; empty without sysfs."""
+    found = {}
+    for index in sorted(CPU_CACHES.glob("index*")):
+        level, kind, size = ((index / name).read_text().strip() for name in ("level", "type", "size"))
+        found[f"L{level} {kind}"] = size
+    return found
+
+
+def commit_info() -> dict[str, Any]:
+    """The commit of the current directory's repository, as pytest-benchmark records it."""
+    return dict(get_commit_info())
+
+
+def run_facts(command: list[str] | None = None) -> dict[str, Any]:
+    """What a run says of itself: its command line and the versions of what measured it."""
+    arguments = sys.argv if command is None else command
+    return {
+        "command": " ".join([os.path.basename(arguments[0]), *arguments[1:]]),
+        "version": version("upsample-bench"),
+        "pytest_benchmark_version": version("pytest-benchmark"),
+    }

@@ -1,0 +1,77 @@
+"""How a sweep shows that it is alive: a bar with the time left on a terminal, plain lines elsewhere."""
+
+from __future__ import annotations
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+PLAIN_LINE_EVERY_S = 15.0
+
+
+class Bar:
+    """A rich progress bar; a context manager that restores the terminal."""
+
+    def __init__(self, console: Console) -> None:
+        self._progress = Progress(
+            TextColumn("measuring"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TextColumn("left:"),
+            TimeRemainingColumn(),
+            TextColumn("{task.description}"),
+            console=console,
+            transient=True,
+        )
+        self._task = self._progress.add_task("starting", total=None)
+
+    def __enter__(self) -> Self:
+        self._progress.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._progress.stop()
+
+    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None:
+        self._progress.update(self._task, completed=done_launches, total=expected_launches, description=doing)
+
+
+class Lines:
+    """A line every few seconds, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._start = self._last = time.monotonic()
+        self._done_before: int | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to restore."""
+
+    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None:
+        now = time.monotonic()
+        if self._done_before is None:
+            # What a resumed sweep found in its journal took no time now.
+            self._done_before = done_launches - 1
+        if now - self._last < PLAIN_LINE_EVERY_S and done_launches < expected_launches:
+            return
+        self._last = now
+        rate = (now - self._start) / max(1, done_launches - self._done_before)
+        left_s = rate * (expected_launches - done_launches)
+        self._console.print(
+            f"{done_launches}/{expected_launches} measured, about {left_s:.0f} s left, last: {doing}", highlight=False
+        )
+
+
+def watcher_for(console: Console) -> Bar | Lines:
+    """A bar where there is a terminal to draw it on."""
+    return Bar(console) if console.is_terminal else Lines(console)

@@ -1,0 +1,268 @@
+"""What was measured, as data: one record per case, a run of many, and the file format. Free of torch.
+
+A run is written as pytest-benchmark's own JSON, so that ``pytest-benchmark compare`` and the services that read it can
+read ours. Our fields stand in each benchmark's ``extra_info``; cases without a latency, which foreign readers would
+stumble over, and the run's own facts stand under the top-level key ``upsample_bench``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pytest_benchmark.stats import Stats
+
+from bench.case import Case
+from bench.statistics import Interval, latency_interval
+
+SCHEMA = 1
+
+UNSTABLE_HALF_WIDTH = 0.10
+"""A latency that is not known to ±10 % when its budget is spent is ``unstable``: kept, but never called a winner."""
+
+QUANTITIES = (
+    "latency_s",
+    "latency_ci_s",
+    "macs",
+    "flops",
+    "elementwise_ops",
+    "params",
+    "min_bytes",
+    "peak_allocated_bytes",
+    "peak_tensor_bytes",
+    "peak_rss_bytes",
+    "peak_cuda_allocated_bytes",
+    "peak_cuda_reserved_bytes",
+    "roofline_share",
+    "definition_error",
+    "allocator",
+    "page_faults_per_call",
+    "launch_medians_s",
+    "launch_passes",
+    "rounds_per_launch",
+    "stopped_by",
+)
+"""The fields of every record beside those of its case; None where a quantity does not apply or was not reached."""
+
+
+class RecordError(Exception):
+    """A file cannot be read as records; one sentence says which and why."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One fresh process: its seconds per call, round by round, and the pass of the sweep that it belonged to."""
+
+    sweep_pass: int
+    rounds_s: tuple[float, ...]
+    iterations: int
+
+    @property
+    def median_s(self) -> float:
+        """The launch's one figure; everything between launches is inferred from it."""
+        return float(_stats(self.rounds_s).median)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One case with what was measured of it.
+
+    Attributes:
+        case: which upsampler in which cell.
+        outcome: ``ok``, ``unstable``, or why there is no latency; see :data:`bench.isolation.OutcomeKind`.
+        outcome_reason: one sentence unless ``ok``.
+        quantities: the fields of :data:`QUANTITIES` and any that further meters add.
+        rounds_s: raw seconds per call of all launches, one after the other; empty where only a summary was stored.
+        iterations: calls in each round of the last launch.
+    """
+
+    case: Case
+    outcome: str
+    outcome_reason: str | None
+    quantities: Mapping[str, Any]
+    rounds_s: tuple[float, ...] = ()
+    iterations: int = 1
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is a latency at all."""
+        return bool(self.quantities["launch_medians_s"])
+
+    @property
+    def latency(self) -> Interval | None:
+        """The latency in seconds with its 95 % interval, or None without one."""
+        if not self.quantities["latency_ci_s"]:
+            return None
+        low, high = self.quantities["latency_ci_s"]
+        return Interval(low, self.quantities["latency_s"], high)
+
+    @property
+    def extra_info(self) -> dict[str, Any]:
+        """The record's fields as they stand in the file."""
+        return {
+            **self.case.as_dict(),
+            **self.quantities,
+            "outcome": self.outcome,
+            "outcome_reason": self.outcome_reason,
+        }
+
+    @property
+    def launches_by_pass(self) -> dict[int, float]:
+        """Median latency of each launch by the pass of the sweep in which it ran."""
+        return dict(zip(self.quantities["launch_passes"], self.quantities["launch_medians_s"], strict=True))
+
+
+@dataclass(frozen=True)
+class Run:
+    """Records that were measured together, and where and how.
+
+    Attributes:
+        records: one for each case.
+        machine_info, commit_info: as pytest-benchmark writes them; the machine's ``fingerprint`` is ours.
+        facts: the command line, protocol, measured limits and version of this package.
+        measured_at: ISO 8601 time of the run's end.
+    """
+
+    records: tuple[Record, ...]
+    machine_info: Mapping[str, Any]
+    commit_info: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    measured_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What identifies the machine and the software that decides its speed."""
+        return dict(self.machine_info.get("fingerprint", {}))
+
+
+def summarise_launches(launches: Iterable[Launch]) -> dict[str, Any]:
+    """Return the latency fields of a record from its launches.
+
+    ``latency_s`` is the geometric mean of the launches' medians, ``latency_ci_s`` its interval over launches.
+    """
+    ordered = sorted(launches, key=lambda launch: launch.sweep_pass)
+    medians = [launch.median_s for launch in ordered]
+    interval = latency_interval(medians)
+    return {
+        "latency_s": interval.estimate if interval else (medians[0] if medians else None),
+        "latency_ci_s": [interval.low, interval.high] if interval else None,
+        "launch_medians_s": medians,
+        "launch_passes": [launch.sweep_pass for launch in ordered],
+        "rounds_per_launch": [len(launch.rounds_s) for launch in ordered],
+    }
+
+
+def build_record(
+    case: Case, outcome: str, reason: str | None, fields: Mapping[str, Any], launches: Iterable[Launch]
+) -> Record:
+    """Put together what the meters and launches of one case gave.
+
+    A latency that is still vague after all its launches turns ``ok`` into ``unstable``.
+    """
+    launches = sorted(launches, key=lambda launch: launch.sweep_pass)
+    quantities: dict[str, Any] = {**dict.fromkeys(QUANTITIES), **fields, **summarise_launches(launches)}
+    record = Record(
+        case=case,
+        outcome=outcome,
+        outcome_reason=reason,
+        quantities=quantities,
+        rounds_s=tuple(seconds for launch in launches for seconds in launch.rounds_s),
+        iterations=launches[-1].iterations if launches else 1,
+    )
+    if outcome == "ok" and record.latency and record.latency.relative_half_width > UNSTABLE_HALF_WIDTH:
+        vague = f"known only to ±{record.latency.relative_half_width:.0%} after {len(launches)} launches"
+        return replace(record, outcome="unstable", outcome_reason=vague)
+    return record
+
+
+def write_run(run: Run, path: Path) -> None:
+    """Write the run to ``path``; the file appears whole or not at all."""
+    document = {
+        "machine_info": run.machine_info,
+        "commit_info": run.commit_info,
+        "benchmarks": [_as_benchmark(record) for record in run.records if record.measured],
+        "datetime": run.measured_at,
+        "version": run.facts.get("pytest_benchmark_version", ""),
+        "upsample_bench": {
+            "schema": SCHEMA,
+            **run.facts,
+            "not_measured": [record.extra_info for record in run.records if not record.measured],
+        },
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(document, indent=1) + "\n")
+    os.replace(partial, path)
+
+
+def read_run(path: Path) -> Run:
+    """Read a run that ``upbench run`` or ``pytest --benchmark-json`` wrote.
+
+    Raises:
+        RecordError: the file is damaged, foreign, or of a later schema.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise RecordError(f"{path} is damaged: it is not JSON ({error}).") from error
+    if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
+        raise RecordError(f"{path} is not a pytest-benchmark file: it has no list of benchmarks.")
+    ours = document.get("upsample_bench")
+    if not isinstance(ours, dict):
+        raise RecordError(f"{path} was not measured by upsample-bench: its benchmarks lack our fields.")
+    if ours.get("schema") != SCHEMA:
+        raise RecordError(f"{path} has schema {ours.get('schema')!r}; this version reads schema {SCHEMA}.")
+    try:
+        records = [_from_benchmark(benchmark) for benchmark in document["benchmarks"]]
+        records += [_from_extra_info(extra_info) for extra_info in ours.get("not_measured", [])]
+        facts = {key: value for key, value in ours.items() if key not in ("schema", "not_measured")}
+        return Run(
+            tuple(records), document["machine_info"], document["commit_info"], facts, document["datetime"]
+        )
+    except (KeyError, TypeError, AttributeError) as error:
+        raise RecordError(f"{path} is damaged: a record lacks or garbles the field {error}.") from error
+
+
+def _as_benchmark(record: Record) -> dict[str, Any]:
+    stats = _stats(record.rounds_s)
+    case = record.case
+    return {
+        "group": case.cell.label,
+        "name": case.id,
+        "fullname": f"upbench::{case.id}",
+        "params": case.as_dict(),
+        "param": case.id,
+        "extra_info": record.extra_info,
+        "options": {"timer": "perf_counter", "disable_gc": True},
+        "stats": {**stats.as_dict(), "data": list(record.rounds_s), "iterations": record.iterations},
+    }
+
+
+def _from_benchmark(benchmark: Mapping[str, Any]) -> Record:
+    stats = benchmark["stats"]
+    return replace(
+        _from_extra_info(benchmark["extra_info"]),
+        rounds_s=tuple(stats.get("data", ())),
+        iterations=stats["iterations"],
+    )
+
+
+def _from_extra_info(extra_info: Mapping[str, Any]) -> Record:
+    case = Case.from_dict(dict(extra_info))
+    own = {*case.as_dict(), "outcome", "outcome_reason"}
+    quantities = dict.fromkeys(QUANTITIES) | {key: value for key, value in extra_info.items() if key not in own}
+    return Record(case, extra_info["outcome"], extra_info["outcome_reason"], quantities)
+
+
+def _stats(rounds_s: Iterable[float]) -> Stats:
+    stats = Stats()
+    for seconds in rounds_s:
+        stats.update(seconds)
+    return stats

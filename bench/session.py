@@ -1,0 +1,67 @@
+"""From a grid to a file: journal, sweep and provenance put together. What ``upbench run`` and the plugin share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+from rich.console import Console
+
+from bench import grid, machine
+from bench.case import Case
+from bench.isolation import Isolation
+from bench.journal import Journal
+from bench.meters.latency import LAUNCH_S, LEAST_ROUNDS
+from bench.progress import watcher_for
+from bench.record import SCHEMA, Run, write_run
+from bench.sweep import ONCE, Settings, Sweep
+
+WORKER_OVERHEAD_S = 0.15
+"""Of forking a worker, building its case and answering."""
+
+WARM_CALLS = 3
+
+
+def measure_to_file(
+    cases: Sequence[Case], settings: Settings, output: Path, resume: bool, console: Console
+) -> Run:
+    """Measure the cases, or those of them that the journal lacks, and write the run to ``output``.
+
+    Raises:
+        JournalError: an unfinished sweep stands in the way, or there is none to resume.
+        KeyboardInterrupt: handed on after the journal was closed whole.
+    """
+    info, commit = machine.machine_info(), machine.commit_info()
+    header = {
+        "schema": SCHEMA,
+        "settings": asdict(settings),
+        "cases": [case.id for case in cases],
+        "fingerprint": info["fingerprint"],
+        "commit": commit.get("id"),
+    }
+    journal = Journal.resume(output, header) if resume else Journal.create(output, header)
+    try:
+        with watcher_for(console) as watcher:
+            sweep = Sweep(cases, settings, Isolation(settings.allocator), journal, watcher)
+            records = sweep.run()
+        facts = {**machine.run_facts(), "settings": asdict(settings), "limits": sweep.limits}
+        run = Run(tuple(records), info, commit, facts)
+        write_run(run, output)
+    except BaseException:
+        journal.close()
+        raise
+    journal.delete()
+    return run
+
+
+def estimated_minutes(cases: Sequence[Case], settings: Settings) -> float:
+    """A rough guess at how long a sweep of the cases takes on a modest core."""
+    workers = len(ONCE) + settings.least_launches
+    seconds = 0.0
+    for case in cases:
+        call_s = grid.estimated_call_s(case)
+        if call_s:
+            seconds += workers * (WORKER_OVERHEAD_S + (WARM_CALLS + LEAST_ROUNDS) * call_s)
+            seconds += settings.least_launches * LAUNCH_S
+    return seconds / 60

@@ -1,0 +1,66 @@
+"""When a case has been measured enough: stop rules, asked in turn, the first that answers says why."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.statistics import latency_interval
+
+Reason = Literal["precision", "budget"]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What is known of a case: its launches' median latencies and the seconds they took altogether."""
+
+    launch_medians: Sequence[float]
+    spent_s: float
+
+
+class StopRule(ABC):
+    """Decides on the launches so far."""
+
+    reason: Reason
+
+    @abstractmethod
+    def satisfied(self, progress: Progress) -> bool:
+        """Whether this rule ends the measurement."""
+
+
+@dataclass(frozen=True)
+class Precise(StopRule):
+    """Enough launches, and an interval no wider than ±``relative_half_width``."""
+
+    relative_half_width: float
+    least_launches: int
+    reason: Reason = "precision"
+
+    def satisfied(self, progress: Progress) -> bool:
+        if len(progress.launch_medians) < self.least_launches:
+            return False
+        interval = latency_interval(progress.launch_medians)
+        return interval is not None and interval.relative_half_width <= self.relative_half_width
+
+
+@dataclass(frozen=True)
+class Spent(StopRule):
+    """At least ``least_launches``, and either the seconds or the number of launches used up."""
+
+    budget_s: float
+    least_launches: int
+    most_launches: int
+    reason: Reason = "budget"
+
+    def satisfied(self, progress: Progress) -> bool:
+        launches = len(progress.launch_medians)
+        return launches >= self.most_launches or (
+            launches >= self.least_launches and progress.spent_s >= self.budget_s
+        )
+
+
+def first_reason(rules: Sequence[StopRule], progress: Progress) -> Reason | None:
+    """Return why to stop, or None to go on."""
+    return next((rule.reason for rule in rules if rule.satisfied(progress)), None)

@@ -1,0 +1,76 @@
+"""How a call is timed on each kind of device, behind one small interface.
+
+The CUDA stopwatch's logic is tested without a GPU; it has not run on hardware.
+"""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+
+Call = Callable[[], object]
+
+DEFAULT_L2_BYTES = 128 << 20
+"""Flushed between samples where the device does not tell the size of its L2 cache."""
+
+
+class Stopwatch(ABC):
+    """Times rounds of calls; each round is ``iterations`` calls and yields seconds per call."""
+
+    @abstractmethod
+    def rounds(self, call: Call, rounds: int, iterations: int) -> list[float]:
+        """Return seconds per call of each round."""
+
+
+class WallClock(Stopwatch):
+    """The monotonic clock around calls that return when their work is done, as on the CPU."""
+
+    def rounds(self, call: Call, rounds: int, iterations: int) -> list[float]:
+        seconds = []
+        for _ in range(rounds):
+            start = time.perf_counter()
+            for _ in range(iterations):
+                call()
+            seconds.append((time.perf_counter() - start) / iterations)
+        return seconds
+
+
+class CudaEvents(Stopwatch):
+    """Events on the stream around each round, with the L2 cache flushed before it, untimed.
+
+    The host never waits inside a round: it queues all of them and synchronises once at the end.
+
+    Args:
+        cuda: the part of ``torch.cuda`` that is used, replaceable in tests.
+        flush: queues a write over at least the L2 cache.
+    """
+
+    def __init__(self, cuda: Any, flush: Call) -> None:
+        self._cuda = cuda
+        self._flush = flush
+
+    def rounds(self, call: Call, rounds: int, iterations: int) -> list[float]:
+        pairs = []
+        for _ in range(rounds):
+            start, end = self._cuda.Event(enable_timing=True), self._cuda.Event(enable_timing=True)
+            self._flush()
+            start.record()
+            for _ in range(iterations):
+                call()
+            end.record()
+            pairs.append((start, end))
+        self._cuda.synchronize()
+        return [start.elapsed_time(end) / 1000 / iterations for start, end in pairs]
+
+
+def stopwatch_for(device: torch.device) -> Stopwatch:
+    """Return the stopwatch for a device."""
+    if device.type == "cuda":
+        l2_bytes = getattr(torch.cuda.get_device_properties(device), "L2_cache_size", 0) or DEFAULT_L2_BYTES
+        buffer = torch.empty(2 * l2_bytes, dtype=torch.uint8, device=device)
+        return CudaEvents(torch.cuda, buffer.zero_)
+    return WallClock()

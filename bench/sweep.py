@@ -1,0 +1,241 @@
+"""Schedules isolated workers over a grid, writes down each answer, and makes records of them.
+
+The design is a randomised block experiment: every pass launches each case once in a fresh process, cells in random
+order and the upsamplers of a cell in random order next to each other, so that slow drift of the machine falls on all
+of them alike. Passes go on for the cases whose latency is not yet precise, until their budget is spent.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Protocol
+
+from bench import meters, worker
+from bench.allocator import Allocator
+from bench.case import Case
+from bench.isolation import Isolation, Outcome
+from bench.limits import Limits
+from bench.record import Launch, Record, build_record
+from bench.stopping import Precise, Progress, Reason, Spent, first_reason
+
+
+ONCE: tuple[meters.Stage, ...] = ("examine", "alone")
+"""The stages that take one worker for each case; launches are repeated."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How every case of a sweep is measured.
+
+    Attributes:
+        allocator: ``pinned``, or ``default`` to time as deployed.
+        precision: relative half-width of the 95 % interval at which a latency is good enough.
+        least_launches, most_launches: fresh processes for each case.
+        budget_s: seconds of launches for each case after which an imprecise one is given up.
+        timeout_s: seconds after which a single worker is killed.
+        seed: of the random order.
+    """
+
+    allocator: Allocator = "pinned"
+    precision: float = 0.03
+    least_launches: int = 5
+    most_launches: int = 12
+    budget_s: float = 10.0
+    timeout_s: float = 120.0
+    seed: int = 0
+
+
+class Log(Protocol):
+    """Where the sweep writes what it learns; :class:`~bench.journal.Journal` keeps it on disk."""
+
+    entries: list[dict[str, Any]]
+
+    def append(self, entry: Mapping[str, Any]) -> None: ...
+
+
+class Watcher(Protocol):
+    """Who is told how far the sweep is."""
+
+    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None: ...
+
+
+class MemoryLog:
+    """A log that keeps nothing on disk, for a single case."""
+
+    def __init__(self) -> None:
+        self.entries: list[dict[str, Any]] = []
+
+    def append(self, entry: Mapping[str, Any]) -> None:
+        self.entries.append(dict(entry))
+
+
+@dataclass
+class _State:
+    """What is known of one case; rebuilt from the log's entries, so that resuming and running are the same code."""
+
+    fields: dict[str, Any] = field(default_factory=dict)
+    finished_stages: set[str] = field(default_factory=set)
+    launches: list[Launch] = field(default_factory=list)
+    spent_s: float = 0.0
+    failure: tuple[str, str] | None = None
+
+    @property
+    def workers_done(self) -> int:
+        return len(self.finished_stages) + len(self.launches)
+
+    def learn(self, entry: Mapping[str, Any]) -> None:
+        if entry["outcome"] != "ok":
+            self.failure = (entry["outcome"], entry["reason"])
+            return
+        values = dict(entry["fields"])
+        if entry["stage"] == "launch":
+            rounds_s, iterations = tuple(values.pop("rounds_s")), values.pop("iterations")
+            self.launches.append(Launch(entry["pass"], rounds_s, iterations))
+            self.spent_s += entry["seconds"]
+        else:
+            self.finished_stages.add(entry["stage"])
+        self.fields |= values
+
+
+class Sweep:
+    """Measures cases one after the other; nothing else heavy may run meanwhile.
+
+    Args:
+        cases: the grid.
+        settings: how to measure.
+        isolation: where workers come from.
+        log: what is in it already is not measured again.
+        watcher: told after every worker.
+    """
+
+    def __init__(
+        self,
+        cases: Sequence[Case],
+        settings: Settings,
+        isolation: Isolation,
+        log: Log,
+        watcher: Watcher | None = None,
+    ) -> None:
+        self.cases = cases
+        self.settings = settings
+        self._isolation = isolation
+        self._log = log
+        self._watcher = watcher
+        self._states = {case.id: _State() for case in cases}
+        self._limits: dict[tuple[str, int, str], Limits | None] = {}
+        self._rules = (
+            Precise(settings.precision, settings.least_launches),
+            Spent(settings.budget_s, settings.least_launches, settings.most_launches),
+        )
+        for entry in log.entries:
+            self._learn(entry)
+
+    def run(self) -> list[Record]:
+        """Measure everything that the log does not know yet and return one record for each case, in grid order."""
+        for case in self.cases:
+            self._measure_limits(case)
+            for stage in ONCE:
+                state = self._states[case.id]
+                if state.failure is None and stage not in state.finished_stages:
+                    self._call(case, stage, sweep_pass=None)
+        sweep_pass = 0
+        while self._undecided():
+            for case in self._shuffled(sweep_pass):
+                state = self._states[case.id]
+                launched = any(launch.sweep_pass == sweep_pass for launch in state.launches)
+                if not launched and self._stop_reason(state) is None:
+                    self._call(case, "launch", sweep_pass)
+            sweep_pass += 1
+        return [self._record(case) for case in self.cases]
+
+    @property
+    def limits(self) -> list[dict[str, Any]]:
+        """The measured limits of this machine, one entry for each dtype, thread count and device of the grid."""
+        return [
+            {"dtype": dtype, "threads": threads, "device": device, **asdict(limits)}
+            for (dtype, threads, device), limits in self._limits.items()
+            if limits is not None
+        ]
+
+    def _undecided(self) -> list[Case]:
+        return [case for case in self.cases if self._stop_reason(self._states[case.id]) is None]
+
+    def _stop_reason(self, state: _State) -> Reason | str | None:
+        if state.failure is not None:
+            return state.failure[0]
+        progress = Progress([launch.median_s for launch in state.launches], state.spent_s)
+        return first_reason(self._rules, progress)
+
+    def _shuffled(self, sweep_pass: int) -> Iterator[Case]:
+        """Cells in random order, and within each its cases in random order; the same after resuming."""
+        order = random.Random(f"{self.settings.seed}-{sweep_pass}")
+        by_cell: dict[tuple[object, ...], list[Case]] = {}
+        for case in self._undecided():
+            cell = case.cell
+            by_cell.setdefault((cell.scale, cell.channels, cell.height, cell.width), []).append(case)
+        blocks = list(by_cell.values())
+        order.shuffle(blocks)
+        for block in blocks:
+            order.shuffle(block)
+            yield from block
+
+    def _call(self, case: Case, stage: meters.Stage, sweep_pass: int | None) -> None:
+        start = time.perf_counter()
+        names = meters.of_stage(stage)
+        outcome = self._isolation.call(worker.measure, case, names, timeout=self.settings.timeout_s)
+        entry = {"case": case.id, "stage": stage, "pass": sweep_pass, **_as_entry(outcome)}
+        entry["seconds"] = time.perf_counter() - start
+        self._log.append(entry)
+        self._learn(entry)
+        self._tell(case, stage)
+
+    def _measure_limits(self, case: Case) -> None:
+        key = (case.cell.dtype, case.cell.threads, case.cell.device)
+        if key in self._limits:
+            return
+        outcome = self._isolation.call(worker.limits, *key, timeout=self.settings.timeout_s)
+        if outcome.kind == "ok":
+            outcome = Outcome("ok", asdict(outcome.value))
+        entry = {"limits": list(key), **_as_entry(outcome)}
+        self._log.append(entry)
+        self._learn(entry)
+
+    def _learn(self, entry: Mapping[str, Any]) -> None:
+        if "limits" in entry:
+            dtype, threads, device = entry["limits"]
+            known = Limits(**entry["fields"]) if entry["outcome"] == "ok" else None
+            self._limits[dtype, threads, device] = known
+        elif entry["case"] in self._states:
+            self._states[entry["case"]].learn(entry)
+
+    def _tell(self, case: Case, stage: meters.Stage) -> None:
+        if self._watcher is None:
+            return
+        done = sum(state.workers_done for state in self._states.values())
+        expected = sum(self._expected_workers(state) for state in self._states.values())
+        self._watcher.advance(done, expected, f"{case.id} ({stage})")
+
+    def _expected_workers(self, state: _State) -> int:
+        if self._stop_reason(state) is not None:
+            return state.workers_done
+        return max(len(ONCE) + self.settings.least_launches, state.workers_done + 1)
+
+    def _record(self, case: Case) -> Record:
+        state = self._states[case.id]
+        outcome, reason = state.failure or ("ok", None)
+        launches = [] if state.failure else state.launches
+        stopped_by = None if state.failure else self._stop_reason(state)
+        record = build_record(case, outcome, reason, {**state.fields, "stopped_by": stopped_by}, launches)
+        limits = self._limits[case.cell.dtype, case.cell.threads, case.cell.device]
+        if limits is None or record.latency is None:
+            return record
+        attainable_s = limits.attainable_s(record.quantities["flops"], record.quantities["min_bytes"])
+        share = attainable_s / record.latency.estimate
+        return replace(record, quantities={**record.quantities, "roofline_share": share})
+
+
+def _as_entry(outcome: Outcome) -> dict[str, Any]:
+    return {"outcome": outcome.kind, "reason": outcome.reason, "fields": outcome.value or {}}

@@ -1,0 +1,42 @@
+"""What runs inside an isolated process: build one case, let meters look at it, answer a dictionary.
+
+Only this module is preloaded into the server that workers are forked from, so importing it must not run an operator:
+a process forked after a parallel operator hangs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from bench import allocator, inputs, meters
+from bench.case import Case
+from bench.limits import Limits, measure_limits
+from bench.workload import build
+
+# Decoded once in the server and shared by every worker; plain numpy, no operator of torch.
+inputs.photographs()
+
+
+def measure(case: Case, meter_names: tuple[str, ...]) -> dict[str, Any]:
+    """Build ``case`` and return the fields of the named meters, in inference mode.
+
+    Raises:
+        Unsupported: the case cannot be run on this machine.
+    """
+    chosen = [meters.get(name) for name in meter_names]
+    if any(meter.gives_memory_back for meter in chosen):
+        allocator.give_memory_back()
+    with torch.inference_mode():
+        workload = build(case)
+        fields: dict[str, Any] = {"allocator": allocator.current()}
+        for meter in chosen:
+            fields |= meter.measure(workload)
+    return fields
+
+
+def limits(dtype: str, threads: int, device: str) -> Limits:
+    """Measure what this machine can do at most; see :mod:`bench.limits`."""
+    with torch.inference_mode():
+        return measure_limits(dtype, threads, device)

@@ -1,0 +1,82 @@
+"""From a case to something that can be called: the module with its weights, its input, and the settings in force."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+import upsample
+from bench import inputs
+from bench.case import Case, Cell
+from bench.isolation import Unsupported
+
+WEIGHT_SEED = 0
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A module and the input to call it with, on the case's device, in its dtype and layout."""
+
+    case: Case
+    module: upsample.Upsampler
+    input: Tensor
+
+    def call(self) -> Tensor:
+        """One forward pass."""
+        output: Tensor = self.module(self.input)
+        return output
+
+    def synchronize(self) -> None:
+        """Wait until the device has finished what was asked of it."""
+        if self.input.device.type == "cuda":
+            torch.cuda.synchronize(self.input.device)
+
+
+def is_network(name: str) -> bool:
+    """Whether the upsampler is a whole network, which takes the photograph and has the channel axis as its width."""
+    return upsample.card(name).kind == "network"
+
+
+def create_module(case: Case) -> upsample.Upsampler:
+    """Build the case's module with the same random weights in every process.
+
+    Raises:
+        Unsupported: the upsampler cannot do the case's scale.
+    """
+    torch.manual_seed(WEIGHT_SEED)
+    cell = case.cell
+    options = {"width": cell.channels} if is_network(case.upsampler) else {}
+    try:
+        return upsample.create(case.upsampler, cell.in_channels, cell.out_channels, cell.scale, **options)
+    except upsample.UnsupportedError as error:
+        raise Unsupported(str(error)) from error
+
+
+def build(case: Case) -> Workload:
+    """Set the threads and build the module and its input as the case says.
+
+    Raises:
+        Unsupported: the upsampler cannot do the scale, or the device is not there.
+    """
+    cell = case.cell
+    torch.set_num_threads(cell.threads)
+    device = _device(cell)
+    dtype, layout = DTYPES[cell.dtype], LAYOUTS[cell.layout]
+    module: nn.Module = create_module(case).eval().to(device=device, dtype=dtype, memory_format=layout)
+    assert isinstance(module, upsample.Upsampler)
+    if is_network(case.upsampler):
+        source = inputs.photograph_batch(cell.batch, cell.height, cell.width)
+    else:
+        source = inputs.activations(cell.batch, cell.in_channels, cell.height, cell.width)
+    return Workload(case, module, source.to(device=device, dtype=dtype, memory_format=layout))
+
+
+def _device(cell: Cell) -> torch.device:
+    device = torch.device(cell.device)
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise Unsupported("this build of torch sees no CUDA device")
+    return device

@@ -1,0 +1,33 @@
+"""Reference implementations of the upsamplers used in super-resolution, decoders and GANs.
+
+Every upsampler is a ``torch.nn.Module`` that maps ``(N, C_in, H, W)`` to ``(N, C_out, s*H, s*W)``, carries its
+textbook definition beside its usual implementation, and states its exact cost in closed form. The package depends on
+torch alone; measuring lives in ``bench``.
+
+>>> import torch, upsample
+>>> module = upsample.create("subpixel", in_channels=8, out_channels=3, scale=2)
+>>> module(torch.rand(1, 8, 5, 7)).shape
+torch.Size([1, 3, 10, 14])
+"""
+
+from upsample.catalogue import card, cards, create, names, refusal
+from upsample.contract import Card, UnknownUpsamplerError, UnsupportedError, Upsampler, UpsampleError
+from upsample.cost import Cost, cost
+from upsample.subpixel import icnr_, pixel_shuffle
+
+__all__ = [
+    "Card",
+    "Cost",
+    "UnknownUpsamplerError",
+    "UnsupportedError",
+    "UpsampleError",
+    "Upsampler",
+    "card",
+    "cards",
+    "cost",
+    "create",
+    "icnr_",
+    "names",
+    "pixel_shuffle",
+    "refusal",
+]
