@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from itertools import product
 
 import psutil
+import torch
+
 import upsample
 from bench.case import Case, Cell
 from bench.workload import DTYPES, LAYOUTS, create_module, is_network
@@ -31,7 +33,7 @@ class Axes:
     scales: tuple[int, ...] = (2, 3, 4)
     channels: tuple[int, ...] = (16, 64)
     out_channels: tuple[int | None, ...] = (None,)
-    sizes: tuple[tuple[int, int], ...] = ((96, 96),)
+    sizes: tuple[tuple[int, int], ...] = ((48, 48),)
     batches: tuple[int, ...] = (1,)
     dtypes: tuple[str, ...] = ("float32",)
     layouts: tuple[str, ...] = ("contiguous",)
@@ -107,8 +109,6 @@ def estimated_call_s(case: Case) -> float:
     cell = case.cell
     if upsample.refusal(case.upsampler, cell.scale) is not None:
         return 0.0
-    import torch
-
     with torch.device("meta"):
         cost = upsample.cost(create_module(case), (cell.batch, cell.in_channels, cell.height, cell.width))
     return cost.flops / NOMINAL_FLOPS_PER_S / cell.threads + cost.min_bytes / NOMINAL_BYTES_PER_S

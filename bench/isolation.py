@@ -11,11 +11,14 @@ import multiprocessing
 import os
 import resource
 import signal
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Literal
 
 import psutil
@@ -50,6 +53,8 @@ class Isolation:
     Args:
         allocator: ``pinned`` for timings that can be repeated, ``default`` to measure as deployed.
         preload: modules that the server imports once, so that no worker has to.
+
+    Functions to be called must be importable: those of a ``__main__`` script are not.
     """
 
     def __init__(self, allocator: Allocator = "pinned", preload: tuple[str, ...] = PRELOAD) -> None:
@@ -62,7 +67,8 @@ class Isolation:
         context = self._started()
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_run, args=(sender, function, arguments), daemon=True)
-        process.start()
+        with _main_module_hidden():
+            process.start()
         sender.close()
         try:
             if not receiver.poll(timeout):
@@ -81,7 +87,7 @@ class Isolation:
     def _started(self) -> ForkServerContext:
         if self._context is None:
             context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(["__main__", *self.preload])
+            context.set_forkserver_preload(list(self.preload))
             environment = {"KINETO_LOG_LEVEL": "99"}
             if self.allocator == "pinned":
                 environment |= PINNED_ENVIRONMENT
@@ -90,7 +96,8 @@ class Isolation:
             try:
                 # The first process starts the server, which keeps the environment of this moment.
                 first = context.Process(target=_nothing, daemon=True)
-                first.start()
+                with _main_module_hidden():
+                    first.start()
                 first.join()
             finally:
                 for name, value in saved.items():
@@ -100,6 +107,21 @@ class Isolation:
                         os.environ[name] = value
             self._context = context
         return self._context
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Start a process that does not import the parent's main script first.
+
+    multiprocessing would run that script again in every worker, which costs most of a second for a command-line
+    program and starts over in a script without a main guard. Workers only call functions of importable modules.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
 
 
 def _nothing() -> None:

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from statistics import mean, median
+from typing import Any, Self
 
 from pytest_benchmark.stats import Stats
 
@@ -24,6 +25,9 @@ SCHEMA = 1
 
 UNSTABLE_HALF_WIDTH = 0.10
 """A latency that is not known to ±10 % when its budget is spent is ``unstable``: kept, but never called a winner."""
+
+LEAST_QUIET_LAUNCHES = 3
+"""With fewer undisturbed launches than this, the disturbed ones count as well and widen the interval."""
 
 QUANTITIES = (
     "latency_s",
@@ -41,10 +45,13 @@ QUANTITIES = (
     "roofline_share",
     "definition_error",
     "allocator",
-    "page_faults_per_call",
     "launch_medians_s",
     "launch_passes",
     "rounds_per_launch",
+    "launches",
+    "quiet_launches",
+    "disturbed_share",
+    "page_faults_per_call",
     "stopped_by",
 )
 """The fields of every record beside those of its case; None where a quantity does not apply or was not reached."""
@@ -56,11 +63,29 @@ class RecordError(Exception):
 
 @dataclass(frozen=True)
 class Launch:
-    """One fresh process: its seconds per call, round by round, and the pass of the sweep that it belonged to."""
+    """One fresh process of a case.
+
+    Attributes:
+        sweep_pass: the pass of the sweep that it belonged to.
+        rounds_s: seconds per call of the rounds that count.
+        iterations: calls in each round.
+        quiet: whether enough rounds were undisturbed by other work on the machine.
+        disturbed_share: part of the time that was disturbed.
+        page_faults_per_call: how often the allocator asked the kernel for memory.
+    """
 
     sweep_pass: int
     rounds_s: tuple[float, ...]
     iterations: int
+    quiet: bool = True
+    disturbed_share: float = 0.0
+    page_faults_per_call: float = 0.0
+
+    @classmethod
+    def from_fields(cls, sweep_pass: int, fields: Mapping[str, Any]) -> Self:
+        """Read what the latency meter answered."""
+        names = ("iterations", "quiet", "disturbed_share", "page_faults_per_call")
+        return cls(sweep_pass, tuple(fields["rounds_s"]), **{name: fields[name] for name in names})
 
     @property
     def median_s(self) -> float:
@@ -140,39 +165,55 @@ class Run:
         return dict(self.machine_info.get("fingerprint", {}))
 
 
-def summarise_launches(launches: Iterable[Launch]) -> dict[str, Any]:
+def counting_launches(launches: Iterable[Launch]) -> list[Launch]:
+    """Return the launches that the latency is inferred from, in order of their passes.
+
+    They are the quiet ones, or all of them where a machine is hardly ever quiet for that case.
+    """
+    ordered = sorted(launches, key=lambda launch: launch.sweep_pass)
+    quiet = [launch for launch in ordered if launch.quiet]
+    return quiet if len(quiet) >= LEAST_QUIET_LAUNCHES else ordered
+
+
+def summarise_launches(launches: Sequence[Launch]) -> dict[str, Any]:
     """Return the latency fields of a record from its launches.
 
     ``latency_s`` is the geometric mean of the launches' medians, ``latency_ci_s`` its interval over launches.
     """
-    ordered = sorted(launches, key=lambda launch: launch.sweep_pass)
-    medians = [launch.median_s for launch in ordered]
+    if not launches:
+        return {"launch_medians_s": []}
+    counting = counting_launches(launches)
+    medians = [launch.median_s for launch in counting]
     interval = latency_interval(medians)
     return {
-        "latency_s": interval.estimate if interval else (medians[0] if medians else None),
+        "latency_s": interval.estimate if interval else medians[0],
         "latency_ci_s": [interval.low, interval.high] if interval else None,
         "launch_medians_s": medians,
-        "launch_passes": [launch.sweep_pass for launch in ordered],
-        "rounds_per_launch": [len(launch.rounds_s) for launch in ordered],
+        "launch_passes": [launch.sweep_pass for launch in counting],
+        "rounds_per_launch": [len(launch.rounds_s) for launch in counting],
+        "launches": len(launches),
+        "quiet_launches": sum(launch.quiet for launch in launches),
+        "disturbed_share": mean(launch.disturbed_share for launch in launches),
+        "page_faults_per_call": median(launch.page_faults_per_call for launch in launches),
     }
 
 
 def build_record(
-    case: Case, outcome: str, reason: str | None, fields: Mapping[str, Any], launches: Iterable[Launch]
+    case: Case, outcome: str, reason: str | None, fields: Mapping[str, Any], launches: Sequence[Launch]
 ) -> Record:
     """Put together what the meters and launches of one case gave.
 
     A latency that is still vague after all its launches turns ``ok`` into ``unstable``.
     """
-    launches = sorted(launches, key=lambda launch: launch.sweep_pass)
+    counting = counting_launches(launches)
     quantities: dict[str, Any] = {**dict.fromkeys(QUANTITIES), **fields, **summarise_launches(launches)}
     record = Record(
         case=case,
         outcome=outcome,
         outcome_reason=reason,
         quantities=quantities,
-        rounds_s=tuple(seconds for launch in launches for seconds in launch.rounds_s),
-        iterations=launches[-1].iterations if launches else 1,
+        rounds_s=tuple(seconds for launch in counting for seconds in launch.rounds_s),
+        iterations=counting[-1].iterations if counting else 1,
     )
     if outcome == "ok" and record.latency and record.latency.relative_half_width > UNSTABLE_HALF_WIDTH:
         vague = f"known only to ±{record.latency.relative_half_width:.0%} after {len(launches)} launches"

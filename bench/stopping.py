@@ -14,9 +14,16 @@ Reason = Literal["precision", "budget"]
 
 @dataclass(frozen=True)
 class Progress:
-    """What is known of a case: its launches' median latencies and the seconds they took altogether."""
+    """What is known of a case.
+
+    Attributes:
+        launch_medians: median latency of each launch that counts.
+        launches: how many were made, also those that do not count.
+        spent_s: seconds that they took altogether.
+    """
 
     launch_medians: Sequence[float]
+    launches: int
     spent_s: float
 
 
@@ -55,10 +62,8 @@ class Spent(StopRule):
     reason: Reason = "budget"
 
     def satisfied(self, progress: Progress) -> bool:
-        launches = len(progress.launch_medians)
-        return launches >= self.most_launches or (
-            launches >= self.least_launches and progress.spent_s >= self.budget_s
-        )
+        spent = progress.launches >= self.least_launches and progress.spent_s >= self.budget_s
+        return spent or progress.launches >= self.most_launches
 
 
 def first_reason(rules: Sequence[StopRule], progress: Progress) -> Reason | None:

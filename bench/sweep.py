@@ -9,16 +9,17 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from typing import Any, Protocol
 
 from bench import meters, worker
 from bench.allocator import Allocator
 from bench.case import Case
+from bench.control import quiet_time
 from bench.isolation import Isolation, Outcome
 from bench.limits import Limits
-from bench.record import Launch, Record, build_record
+from bench.record import Launch, Record, build_record, counting_launches
 from bench.stopping import Precise, Progress, Reason, Spent, first_reason
 
 
@@ -46,6 +47,10 @@ class Settings:
     budget_s: float = 10.0
     timeout_s: float = 120.0
     seed: int = 0
+
+
+class MachineError(Exception):
+    """This machine cannot be measured at all; one sentence says why."""
 
 
 class Log(Protocol):
@@ -76,6 +81,7 @@ class MemoryLog:
 class _State:
     """What is known of one case; rebuilt from the log's entries, so that resuming and running are the same code."""
 
+    case: Case
     fields: dict[str, Any] = field(default_factory=dict)
     finished_stages: set[str] = field(default_factory=set)
     launches: list[Launch] = field(default_factory=list)
@@ -90,14 +96,12 @@ class _State:
         if entry["outcome"] != "ok":
             self.failure = (entry["outcome"], entry["reason"])
             return
-        values = dict(entry["fields"])
         if entry["stage"] == "launch":
-            rounds_s, iterations = tuple(values.pop("rounds_s")), values.pop("iterations")
-            self.launches.append(Launch(entry["pass"], rounds_s, iterations))
+            self.launches.append(Launch.from_fields(entry["pass"], entry["fields"]))
             self.spent_s += entry["seconds"]
         else:
             self.finished_stages.add(entry["stage"])
-        self.fields |= values
+            self.fields |= entry["fields"]
 
 
 class Sweep:
@@ -124,7 +128,8 @@ class Sweep:
         self._isolation = isolation
         self._log = log
         self._watcher = watcher
-        self._states = {case.id: _State() for case in cases}
+        self._states = {case.id: _State(case) for case in cases}
+        self._controls: dict[int, list[float]] = {}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._rules = (
             Precise(settings.precision, settings.least_launches),
@@ -136,7 +141,7 @@ class Sweep:
     def run(self) -> list[Record]:
         """Measure everything that the log does not know yet and return one record for each case, in grid order."""
         for case in self.cases:
-            self._measure_limits(case)
+            self._measure_machine(case)
             for stage in ONCE:
                 state = self._states[case.id]
                 if state.failure is None and stage not in state.finished_stages:
@@ -166,7 +171,8 @@ class Sweep:
     def _stop_reason(self, state: _State) -> Reason | str | None:
         if state.failure is not None:
             return state.failure[0]
-        progress = Progress([launch.median_s for launch in state.launches], state.spent_s)
+        medians = [launch.median_s for launch in counting_launches(state.launches)]
+        progress = Progress(medians, len(state.launches), state.spent_s)
         return first_reason(self._rules, progress)
 
     def _shuffled(self, sweep_pass: int) -> Iterator[Case]:
@@ -185,31 +191,48 @@ class Sweep:
     def _call(self, case: Case, stage: meters.Stage, sweep_pass: int | None) -> None:
         start = time.perf_counter()
         names = meters.of_stage(stage)
-        outcome = self._isolation.call(worker.measure, case, names, timeout=self.settings.timeout_s)
+        quiet_s = quiet_time(self._controls[case.cell.threads]) if stage == "launch" else None
+        outcome = self._isolation.call(worker.measure, case, names, quiet_s, timeout=self.settings.timeout_s)
         entry = {"case": case.id, "stage": stage, "pass": sweep_pass, **_as_entry(outcome)}
         entry["seconds"] = time.perf_counter() - start
         self._log.append(entry)
         self._learn(entry)
         self._tell(case, stage)
 
-    def _measure_limits(self, case: Case) -> None:
-        key = (case.cell.dtype, case.cell.threads, case.cell.device)
-        if key in self._limits:
-            return
-        outcome = self._isolation.call(worker.limits, *key, timeout=self.settings.timeout_s)
-        if outcome.kind == "ok":
-            outcome = Outcome("ok", asdict(outcome.value))
-        entry = {"limits": list(key), **_as_entry(outcome)}
+    def _measure_machine(self, case: Case) -> None:
+        """Calibrate the control for the case's threads and measure the limits for its dtype too, each once."""
+        threads = case.cell.threads
+        if threads not in self._controls:
+            self._ask_machine("control", [threads], worker.calibrate_control)
+        key = (case.cell.dtype, threads, case.cell.device)
+        if key not in self._limits:
+            self._ask_machine("limits", list(key), worker.limits)
+
+    def _ask_machine(self, question: str, arguments: list[Any], function: Callable[..., Any]) -> None:
+        outcome = self._isolation.call(function, *arguments, timeout=self.settings.timeout_s)
+        entry = {"machine": question, "of": arguments, **_as_entry(outcome)}
         self._log.append(entry)
         self._learn(entry)
 
     def _learn(self, entry: Mapping[str, Any]) -> None:
-        if "limits" in entry:
-            dtype, threads, device = entry["limits"]
-            known = Limits(**entry["fields"]) if entry["outcome"] == "ok" else None
-            self._limits[dtype, threads, device] = known
+        if "machine" in entry:
+            self._learn_machine(entry)
         elif entry["case"] in self._states:
-            self._states[entry["case"]].learn(entry)
+            state = self._states[entry["case"]]
+            state.learn(entry)
+            if entry["stage"] == "launch" and entry["outcome"] == "ok":
+                self._controls[state.case.cell.threads] += entry["fields"]["control_s"]
+
+    def _learn_machine(self, entry: Mapping[str, Any]) -> None:
+        answered = entry["outcome"] == "ok"
+        if entry["machine"] == "control":
+            (threads,) = entry["of"]
+            if not answered:
+                raise MachineError(f"the control operator cannot run on this machine: {entry['reason']}")
+            self._controls[threads] = list(entry["fields"])
+        else:
+            dtype, threads, device = entry["of"]
+            self._limits[dtype, threads, device] = Limits(**entry["fields"]) if answered else None
 
     def _tell(self, case: Case, stage: meters.Stage) -> None:
         if self._watcher is None:
@@ -238,4 +261,5 @@ class Sweep:
 
 
 def _as_entry(outcome: Outcome) -> dict[str, Any]:
-    return {"outcome": outcome.kind, "reason": outcome.reason, "fields": outcome.value or {}}
+    value = asdict(outcome.value) if isinstance(outcome.value, Limits) else outcome.value
+    return {"outcome": outcome.kind, "reason": outcome.reason, "fields": value}

@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from bench import allocator, inputs, meters
+from bench import allocator, control, inputs, meters
 from bench.case import Case
 from bench.limits import Limits, measure_limits
 from bench.workload import build
@@ -19,7 +19,9 @@ from bench.workload import build
 inputs.photographs()
 
 
-def measure(case: Case, meter_names: tuple[str, ...]) -> dict[str, Any]:
+def measure(
+    case: Case, meter_names: tuple[str, ...], quiet_control_s: float | None = None
+) -> dict[str, Any]:
     """Build ``case`` and return the fields of the named meters, in inference mode.
 
     Raises:
@@ -29,11 +31,17 @@ def measure(case: Case, meter_names: tuple[str, ...]) -> dict[str, Any]:
     if any(meter.gives_memory_back for meter in chosen):
         allocator.give_memory_back()
     with torch.inference_mode():
-        workload = build(case)
+        workload = build(case, quiet_control_s)
         fields: dict[str, Any] = {"allocator": allocator.current()}
         for meter in chosen:
             fields |= meter.measure(workload)
     return fields
+
+
+def calibrate_control(threads: int) -> list[float]:
+    """Sample the control operator; see :mod:`bench.control`."""
+    with torch.inference_mode():
+        return control.calibrate(threads)
 
 
 def limits(dtype: str, threads: int, device: str) -> Limits:

@@ -19,11 +19,15 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 
 @dataclass(frozen=True)
 class Workload:
-    """A module and the input to call it with, on the case's device, in its dtype and layout."""
+    """A module and the input to call it with, on the case's device, in its dtype and layout.
+
+    ``quiet_control_s`` is what the control operator takes on this machine when nothing disturbs it, where known.
+    """
 
     case: Case
     module: upsample.Upsampler
     input: Tensor
+    quiet_control_s: float | None = None
 
     def call(self) -> Tensor:
         """One forward pass."""
@@ -56,7 +60,7 @@ def create_module(case: Case) -> upsample.Upsampler:
         raise Unsupported(str(error)) from error
 
 
-def build(case: Case) -> Workload:
+def build(case: Case, quiet_control_s: float | None = None) -> Workload:
     """Set the threads and build the module and its input as the case says.
 
     Raises:
@@ -72,7 +76,7 @@ def build(case: Case) -> Workload:
         source = inputs.photograph_batch(cell.batch, cell.height, cell.width)
     else:
         source = inputs.activations(cell.batch, cell.in_channels, cell.height, cell.width)
-    return Workload(case, module, source.to(device=device, dtype=dtype, memory_format=layout))
+    return Workload(case, module, source.to(device=device, dtype=dtype, memory_format=layout), quiet_control_s)
 
 
 def _device(cell: Cell) -> torch.device:

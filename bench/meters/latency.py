@@ -1,4 +1,4 @@
-"""Latency of one forward pass within one launch: warm up, then time rounds for a fixed while.
+"""Latency of one forward pass within one launch: warm up, then time rounds until enough of them were undisturbed.
 
 A launch is one fresh process. Its rounds agree with each other far better than launches do, so that how sure the
 figure is follows from the medians of several launches (:mod:`bench.statistics`), never from the rounds of one.
@@ -12,18 +12,29 @@ import resource
 import time
 from typing import Any
 
+from bench.control import DISTURBED, Control
 from bench.meters.interface import Meter
 from bench.stopwatch import Stopwatch, stopwatch_for
 from bench.workload import Workload
 
-WARM_UP_S = 0.05
-LAUNCH_S = 0.2
+WARM_UP_S = 0.03
+ROUND_S = 0.004
+CHUNK_S = 0.02
+"""Rounds between two looks at the control: short against the disturbances that it must see."""
+
+QUIET_S = 0.1
 LEAST_ROUNDS = 3
-MOST_ROUNDS = 40
+LAUNCH_S = 1.0
+"""A launch ends with this much undisturbed time in at least so many rounds, or gives up waiting for them."""
 
 
 class Latency(Meter):
-    """``rounds_s``, seconds per call of each round, and ``page_faults_per_call``, which pinning keeps near 0."""
+    """The rounds of one launch.
+
+    ``rounds_s``: seconds per call of the rounds that count; ``iterations``: calls in each; ``disturbed_share``: part
+    of the time that the control found disturbed and whose rounds were discarded; ``quiet``: False when too little was
+    left and all rounds count after all; ``page_faults_per_call``, which pinning the allocator keeps near 0.
+    """
 
     name = "latency"
     stage = "launch"
@@ -31,17 +42,84 @@ class Latency(Meter):
     def measure(self, workload: Workload) -> dict[str, Any]:
         stopwatch = stopwatch_for(workload.input.device)
         call_s = warm_up(workload, stopwatch)
-        rounds, iterations = plan_rounds(call_s)
+        iterations = max(1, round(ROUND_S / call_s))
+        rounds_in_chunk = max(1, round(CHUNK_S / (iterations * call_s)))
+        quiet_s = workload.quiet_control_s if workload.input.device.type == "cpu" else None
+        rounds = Rounds(quiet_s)
         gc.disable()
         faults = _page_faults()
-        rounds_s = stopwatch.rounds(workload.call, rounds, iterations)
+        while not rounds.enough():
+            rounds.add(stopwatch.rounds(workload.call, rounds_in_chunk, iterations), iterations)
         faults = _page_faults() - faults
         gc.enable()
         return {
-            "rounds_s": rounds_s,
+            "rounds_s": rounds.counting,
             "iterations": iterations,
-            "page_faults_per_call": faults / (rounds * iterations),
+            "quiet": rounds.quiet,
+            "disturbed_share": rounds.disturbed_share,
+            "control_s": rounds.controls,
+            "page_faults_per_call": faults / (iterations * len(rounds)),
         }
+
+
+class Rounds:
+    """Sorts chunks of rounds into undisturbed and disturbed ones by a control taken before and after each.
+
+    Args:
+        quiet_control_s: the control's time on the quiet machine; None where it cannot tell, as on another device.
+    """
+
+    def __init__(self, quiet_control_s: float | None) -> None:
+        self._limit_s = math.inf if quiet_control_s is None else DISTURBED * quiet_control_s
+        self._control = None if quiet_control_s is None else Control()
+        self._undisturbed: list[float] = []
+        self._disturbed: list[float] = []
+        self._undisturbed_s = self._disturbed_s = 0.0
+        self.controls: list[float] = []
+        if self._control is not None:
+            self._control.sample()
+        self._sample_control()
+
+    def __len__(self) -> int:
+        return len(self._undisturbed) + len(self._disturbed)
+
+    def add(self, rounds_s: list[float], iterations: int) -> None:
+        """Take in a chunk that has just been timed."""
+        before = self.controls[-1] if self.controls else 0.0
+        after = self._sample_control()
+        seconds = sum(rounds_s) * iterations
+        if max(before, after) <= self._limit_s:
+            self._undisturbed += rounds_s
+            self._undisturbed_s += seconds
+        else:
+            self._disturbed += rounds_s
+            self._disturbed_s += seconds
+
+    def enough(self) -> bool:
+        """Whether the launch has what it needs, or has waited long enough for it."""
+        waited = self._undisturbed_s + self._disturbed_s >= LAUNCH_S and len(self) >= LEAST_ROUNDS
+        return waited or (self._undisturbed_s >= QUIET_S and self.quiet)
+
+    @property
+    def quiet(self) -> bool:
+        """Whether enough rounds were undisturbed to stand for the launch."""
+        return len(self._undisturbed) >= LEAST_ROUNDS
+
+    @property
+    def counting(self) -> list[float]:
+        """The undisturbed rounds, or all of them when those are too few."""
+        return self._undisturbed if self.quiet else self._undisturbed + self._disturbed
+
+    @property
+    def disturbed_share(self) -> float:
+        """Part of the time that was disturbed."""
+        return self._disturbed_s / (self._undisturbed_s + self._disturbed_s)
+
+    def _sample_control(self) -> float:
+        if self._control is None:
+            return 0.0
+        self.controls.append(self._control.sample())
+        return self.controls[-1]
 
 
 def warm_up(workload: Workload, stopwatch: Stopwatch) -> float:
@@ -52,13 +130,6 @@ def warm_up(workload: Workload, stopwatch: Stopwatch) -> float:
         call_s = stopwatch.rounds(workload.call, rounds=1, iterations=1)[0]
         if time.perf_counter() - start >= WARM_UP_S:
             return call_s
-
-
-def plan_rounds(call_s: float) -> tuple[int, int]:
-    """Return how many rounds of how many calls fill ``LAUNCH_S``, with a few rounds even where calls are slow."""
-    calls = max(LEAST_ROUNDS, math.ceil(LAUNCH_S / call_s))
-    iterations = math.ceil(calls / MOST_ROUNDS)
-    return math.ceil(calls / iterations), iterations
 
 
 def _page_faults() -> int:
