@@ -10,14 +10,17 @@ import sys
 from collections import Counter
 from dataclasses import asdict, replace
 from enum import StrEnum
+from itertools import groupby
 from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.record import RecordError, read_run
+from bench.errors import UserError
+from bench.record import read_run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -25,12 +28,12 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode="rich",
     help="Which upsampler on this machine? Measures them, compares runs, and writes the report.",
-    epilog="Example: upbench run --quick --output results/mine.json && upbench report results/mine.json --output plots/mine",
+    epilog="Example: upbench run --quick --output mine.json, then upbench report mine.json --output plots",
 )
 output = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
-EXIT_FAILED, EXIT_USAGE, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
 
 class AllocatorChoice(StrEnum):
@@ -42,18 +45,11 @@ class AllocatorChoice(StrEnum):
 
 def main() -> None:
     """Run the command line; every expected error ends as one sentence and an exit code."""
-    from bench.grid import GridError
-    from bench.journal import JournalError
-    from upsample import UpsampleError
-
     try:
         app()
-    except (GridError, JournalError, UpsampleError) as error:
-        errors.print(f"upbench: {error}", markup=False)
-        sys.exit(EXIT_USAGE)
-    except RecordError as error:
-        errors.print(f"upbench: {error}", markup=False)
-        sys.exit(EXIT_FAILED)
+    except UserError as error:
+        errors.print(f"upbench: {error}", markup=False, soft_wrap=True)
+        sys.exit(error.exit_code)
 
 
 @app.command(epilog="Example: upbench run --quick --scale 2,4 --channels 64 --output results/mine.json")
@@ -73,6 +69,9 @@ def run(
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0.")] = None,
     precision: Annotated[float, typer.Option(help="Stop at this relative half-width of the 95% interval.")] = 0.03,
     budget: Annotated[float, typer.Option(help="Seconds of launches for each case at most.")] = 10.0,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds for the whole sweep, as far as three launches a case allow.")
+    ] = None,
     timeout: Annotated[float, typer.Option(help="Seconds after which one worker is killed.")] = 120.0,
     allocator: Annotated[
         AllocatorChoice, typer.Option(help="Pinned for repeatable timings, default to time as deployed.")
@@ -100,7 +99,13 @@ def run(
         devices=device,
     )
     cases = grid.expand(replace(grid.full() if full else grid.quick(), **given))
-    settings = Settings(allocator=allocator.value, precision=precision, budget_s=budget, timeout_s=timeout)
+    settings = Settings(
+        allocator=allocator.value,
+        precision=precision,
+        budget_s=budget,
+        time_limit_s=time_limit,
+        timeout_s=timeout,
+    )
     if dry_run:
         for case in cases:
             output.print(case.id)
@@ -128,12 +133,13 @@ def report(
     output_folder: Annotated[Path, typer.Option("--output", help="Folder for the page, tables and charts.")],
 ) -> None:
     """Write the report page, its tables and its charts from records alone."""
+    runs = [read_run(file) for file in files]
+    # Pandas and matplotlib take seconds to import, which a damaged file need not wait for.
     from bench.report import write_report
 
-    findings = write_report([read_run(file) for file in files], output_folder)
-    for line in findings:
-        output.print(line, markup=False)
-    output.print(f"Report: {output_folder / 'report.html'}", markup=False)
+    for line in write_report(runs, output_folder):
+        output.print(f"• {line}", markup=False)
+    output.print(f"Report: {output_folder / 'report.html'}", markup=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: upbench compare results/before.json results/after.json")
@@ -168,12 +174,17 @@ def list_upsamplers(
     if as_json:
         print(json.dumps([asdict(row) for row in rows], indent=1))
         return
-    table = Table("name", "family", "source", "scales", "params", "MACs/px", "advice")
-    for row in rows:
-        table.add_row(
-            row.name, row.family, f"{row.paper} {row.year}", row.scales, f"{row.params:,}", f"{row.macs_per_pixel:,}",
-            row.advice,
-        )  # fmt: skip
+    table = Table(box=box.SIMPLE_HEAD)
+    for heading in ("name", "scales"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("params", "MACs/px"):
+        table.add_column(heading, no_wrap=True, justify="right")
+    table.add_column("advice and source")
+    for _, family in groupby(rows, key=lambda row: row.family):
+        table.add_section()
+        for row in family:
+            advice = f"{row.advice} [dim]{row.paper} {row.year}[/]"
+            table.add_row(row.name, row.scales, f"{row.params:,}", f"{row.macs_per_pixel:,}", advice)
     output.print(table)
     output.print("Parameters and multiply-accumulates per low-resolution pixel at 64→64 channels and scale 2.")
 

@@ -44,9 +44,7 @@ def compare_runs(a: Run, b: Run) -> list[Row]:
     by_id_a = {record.case.id: record for record in a.records}
     by_id_b = {record.case.id: record for record in b.records}
     same_machine = not machine_differences(a, b)
-    return [
-        _row(case_id, by_id_a.get(case_id), by_id_b.get(case_id), same_machine) for case_id in by_id_a | by_id_b
-    ]
+    return [_row(case_id, by_id_a.get(case_id), by_id_b.get(case_id), same_machine) for case_id in by_id_a | by_id_b]
 
 
 def _row(case_id: str, a: Record | None, b: Record | None, same_machine: bool) -> Row:

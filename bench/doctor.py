@@ -97,7 +97,9 @@ def check_throttling() -> Finding:
 def check_allocator() -> Finding:
     """Workers pin glibc's allocator; another C library cannot be pinned."""
     if allocator.is_glibc():
-        return Finding("allocator", "good", "glibc: workers pin it, 'upbench run --allocator default' times as deployed")
+        return Finding(
+            "allocator", "good", "glibc: workers pin it, 'upbench run --allocator default' times as deployed"
+        )
     advice = "Expect differences between processes of identical code on large outputs."
     return Finding("allocator", "caution", "not glibc: it cannot be pinned", advice)
 

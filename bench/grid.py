@@ -10,10 +10,11 @@ import torch
 
 import upsample
 from bench.case import Case, Cell
+from bench.errors import UsageError
 from bench.workload import DTYPES, LAYOUTS, create_module, is_network
 
 
-class GridError(ValueError):
+class GridError(UsageError):
     """An axis has a value that no case can have; one sentence says what would be right."""
 
 
@@ -42,7 +43,10 @@ class Axes:
 
     def __post_init__(self) -> None:
         for name in self.upsamplers:
-            upsample.card(name)
+            try:
+                upsample.card(name)
+            except upsample.UnknownUpsamplerError as error:
+                raise GridError(str(error)) from error
         for axis, allowed in (("dtypes", DTYPES), ("layouts", LAYOUTS)):
             for value in getattr(self, axis):
                 if value not in allowed:
@@ -50,7 +54,13 @@ class Axes:
         for device in self.devices:
             if device.split(":")[0] not in ("cpu", "cuda"):
                 raise GridError(f"device must be cpu, cuda or cuda:N; got {device!r}.")
-        numbers = (*self.scales, *self.channels, *self.batches, *self.threads, *(n for size in self.sizes for n in size))
+        numbers = (
+            *self.scales,
+            *self.channels,
+            *self.batches,
+            *self.threads,
+            *(n for size in self.sizes for n in size),
+        )
         if min(numbers, default=1) < 1 or min((n for n in self.out_channels if n is not None), default=1) < 1:
             raise GridError("scales, channels, sizes, batches and threads must be whole numbers of at least 1.")
 

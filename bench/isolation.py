@@ -43,7 +43,7 @@ class Outcome:
     reason: str | None = None
 
 
-class Unsupported(Exception):
+class UnsupportedCaseError(Exception):
     """Raised inside a worker: this case cannot be run here, for the reason that the message gives."""
 
 
@@ -79,10 +79,10 @@ class Isolation:
             process.join(timeout=5)
             return _died(process.exitcode)
         finally:
-            receiver.close()
             if process.is_alive():
                 process.kill()
             process.join()
+            receiver.close()
 
     def _started(self) -> ForkServerContext:
         if self._context is None:
@@ -135,7 +135,7 @@ def _run(sender: Connection, function: Callable[..., Any], arguments: tuple[Any,
     _be_the_first_to_go()
     try:
         outcome = Outcome("ok", function(*arguments))
-    except Unsupported as error:
+    except UnsupportedCaseError as error:
         outcome = Outcome("unsupported", reason=str(error))
     except MemoryError as error:
         outcome = Outcome("out_of_memory", reason=str(error) or "MemoryError")
@@ -170,9 +170,7 @@ def _be_the_first_to_go() -> None:
     limit = own + int(MEMORY_SHARE * psutil.virtual_memory().available)
     if hasattr(resource, "RLIMIT_DATA"):
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(
-            resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard)
-        )
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
     score = Path("/proc/self/oom_score_adj")
     if score.exists():
         score.write_text("1000")

@@ -10,15 +10,18 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from types import TracebackType
 from typing import Any, Self, TextIO
 
+from bench.errors import UsageError
 
-class JournalError(Exception):
+
+class JournalError(UsageError):
     """The journal cannot be used as asked; one sentence says why."""
 
 
 class Journal:
-    """Lines of an unfinished sweep, beside its output as ``OUTPUT.journal``.
+    """Lines of an unfinished sweep, beside its output as ``OUTPUT.journal``; a context manager that closes the file.
 
     Args:
         path: of the journal.
@@ -83,18 +86,22 @@ class Journal:
         os.truncate(path, len(whole.encode()))
         return cls(path, lines[0], lines[1:], path.open("a"))
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._file.close()
+
     def append(self, entry: Mapping[str, Any]) -> None:
         """Write one line and wait until the disk has it."""
         self._write(entry)
         self.entries.append(dict(entry))
 
-    def close(self) -> None:
-        """Close the file and keep it, for ``--resume``."""
-        self._file.close()
-
     def delete(self) -> None:
-        """Close and remove the journal, once everything it knows is in the output."""
-        self.close()
+        """Remove the journal, once everything it knows is in the output."""
+        self._file.close()
         self.path.unlink()
 
     def _write(self, line: Mapping[str, Any]) -> None:

@@ -33,12 +33,12 @@ class Limits:
 def measure_limits(dtype: str, threads: int, device: str) -> Limits:
     """Measure both limits in this process."""
     torch.set_num_threads(threads)
-    where = {"dtype": DTYPES[dtype], "device": torch.device(device)}
-    stopwatch = stopwatch_for(torch.device(device))
-    left, right = torch.randn(2, MATRIX_SIDE, MATRIX_SIDE, **where)
+    kind, place = DTYPES[dtype], torch.device(device)
+    stopwatch = stopwatch_for(place)
+    left, right = torch.randn(2, MATRIX_SIDE, MATRIX_SIDE, dtype=kind, device=place)
     product = torch.empty_like(left)
     product_s = min(stopwatch.rounds(lambda: torch.mm(left, right, out=product), ROUNDS, 1))
-    source = torch.ones(COPY_BYTES // product.element_size(), **where)
+    source = torch.ones(COPY_BYTES // product.element_size(), dtype=kind, device=place)
     target = torch.zeros_like(source)
     copy_s = min(stopwatch.rounds(lambda: target.copy_(source), ROUNDS, 1))
     return Limits(flops_per_s=2 * MATRIX_SIDE**3 / product_s, bytes_per_s=2 * COPY_BYTES / copy_s)

@@ -61,7 +61,7 @@ def commit_info() -> dict[str, Any]:
     return dict(get_commit_info())
 
 
-def run_facts(command: list[str] | None = None) -> dict[str, Any]:
+def provenance(command: list[str] | None = None) -> dict[str, Any]:
     """What a run says of itself: its command line and the versions of what measured it."""
     arguments = sys.argv if command is None else command
     return {

@@ -46,7 +46,8 @@ def count_operators(module: nn.Module, input: Tensor) -> Count:
     Raises:
         UnknownOperatorError: an operator has no formula; the message names it.
     """
-    with OperatorCounter() as counter:
+    counter = OperatorCounter()
+    with counter:
         module(input)
     return counter.total
 
@@ -55,12 +56,15 @@ class OperatorCounter(TorchDispatchMode):
     """Adds up ``total`` and ``by_operator`` for everything that runs inside the ``with`` block."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         self.by_operator: dict[str, Count] = {}
 
     @property
     def total(self) -> Count:
-        return sum(self.by_operator.values(), Count())
+        total = Count()
+        for count in self.by_operator.values():
+            total += count
+        return total
 
     def __torch_dispatch__(
         self,
@@ -187,6 +191,7 @@ MOVES_DATA_ONLY: set[OpOverloadPacket] = {
     aten.slice,
     aten.slice_backward,
     aten.split,
+    aten.squeeze,
     aten.t,
     aten.transpose,
     aten.unsqueeze,

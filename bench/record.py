@@ -19,6 +19,7 @@ from typing import Any, Self
 from pytest_benchmark.stats import Stats
 
 from bench.case import Case
+from bench.errors import UserError
 from bench.statistics import Interval, latency_interval
 
 SCHEMA = 1
@@ -57,7 +58,7 @@ QUANTITIES = (
 """The fields of every record beside those of its case; None where a quantity does not apply or was not reached."""
 
 
-class RecordError(Exception):
+class RecordError(UserError):
     """A file cannot be read as records; one sentence says which and why."""
 
 
@@ -229,16 +230,18 @@ def write_run(run: Run, path: Path) -> None:
         "benchmarks": [_as_benchmark(record) for record in run.records if record.measured],
         "datetime": run.measured_at,
         "version": run.facts.get("pytest_benchmark_version", ""),
-        "upsample_bench": {
-            "schema": SCHEMA,
-            **run.facts,
-            "not_measured": [record.extra_info for record in run.records if not record.measured],
-        },
+        "upsample_bench": run_level_fields(run.facts, run.records),
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(document, indent=1) + "\n")
     os.replace(partial, path)
+
+
+def run_level_fields(facts: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
+    """Return what stands under ``upsample_bench``: the schema, the facts, and the records without a latency."""
+    not_measured = [record.extra_info for record in records if not record.measured]
+    return {"schema": SCHEMA, **facts, "not_measured": not_measured}
 
 
 def read_run(path: Path) -> Run:
@@ -261,12 +264,12 @@ def read_run(path: Path) -> Run:
     if ours.get("schema") != SCHEMA:
         raise RecordError(f"{path} has schema {ours.get('schema')!r}; this version reads schema {SCHEMA}.")
     try:
-        records = [_from_benchmark(benchmark) for benchmark in document["benchmarks"]]
+        # Benchmarks of other suites in the same pytest session have no upsampler.
+        own = [each for each in document["benchmarks"] if "upsampler" in each["extra_info"]]
+        records = [_from_benchmark(benchmark) for benchmark in own]
         records += [_from_extra_info(extra_info) for extra_info in ours.get("not_measured", [])]
         facts = {key: value for key, value in ours.items() if key not in ("schema", "not_measured")}
-        return Run(
-            tuple(records), document["machine_info"], document["commit_info"], facts, document["datetime"]
-        )
+        return Run(tuple(records), document["machine_info"], document["commit_info"], facts, document["datetime"])
     except (KeyError, TypeError, AttributeError) as error:
         raise RecordError(f"{path} is damaged: a record lacks or garbles the field {error}.") from error
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -12,6 +13,7 @@ from bench import grid, machine
 from bench.case import Case
 from bench.isolation import Isolation
 from bench.journal import Journal
+from bench.listing import listing
 from bench.meters.latency import LAUNCH_S, LEAST_ROUNDS
 from bench.progress import watcher_for
 from bench.record import SCHEMA, Run, write_run
@@ -23,14 +25,12 @@ WORKER_OVERHEAD_S = 0.15
 WARM_CALLS = 3
 
 
-def measure_to_file(
-    cases: Sequence[Case], settings: Settings, output: Path, resume: bool, console: Console
-) -> Run:
+def measure_to_file(cases: Sequence[Case], settings: Settings, output: Path, resume: bool, console: Console) -> Run:
     """Measure the cases, or those of them that the journal lacks, and write the run to ``output``.
 
     Raises:
         JournalError: an unfinished sweep stands in the way, or there is none to resume.
-        KeyboardInterrupt: handed on after the journal was closed whole.
+        KeyboardInterrupt: handed on; the journal is whole.
     """
     info, commit = machine.machine_info(), machine.commit_info()
     header = {
@@ -40,19 +40,25 @@ def measure_to_file(
         "fingerprint": info["fingerprint"],
         "commit": commit.get("id"),
     }
-    journal = Journal.resume(output, header) if resume else Journal.create(output, header)
-    try:
+    with Journal.resume(output, header) if resume else Journal.create(output, header) as journal:
         with watcher_for(console) as watcher:
             sweep = Sweep(cases, settings, Isolation(settings.allocator), journal, watcher)
             records = sweep.run()
-        facts = {**machine.run_facts(), "settings": asdict(settings), "limits": sweep.limits}
-        run = Run(tuple(records), info, commit, facts)
+        run = Run(tuple(records), info, commit, run_facts(cases, settings, sweep.limits))
         write_run(run, output)
-    except BaseException:
-        journal.close()
-        raise
-    journal.delete()
+        journal.delete()
     return run
+
+
+def run_facts(cases: Sequence[Case], settings: Settings, limits: list[dict[str, Any]]) -> dict[str, Any]:
+    """What the file says of the run as a whole, so that a report needs nothing but the file."""
+    measured = {case.upsampler for case in cases}
+    return {
+        **machine.provenance(),
+        "settings": asdict(settings),
+        "limits": limits,
+        "cards": {row.name: asdict(row) for row in listing() if row.name in measured},
+    }
 
 
 def estimated_minutes(cases: Sequence[Case], settings: Settings) -> float:

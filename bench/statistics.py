@@ -54,9 +54,7 @@ def latency_interval(launch_medians: Sequence[float], confidence: float = CONFID
     return _t_interval(np.log(launch_medians), confidence)
 
 
-def compare_paired(
-    a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE
-) -> Comparison | None:
+def compare_paired(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Comparison | None:
     """Paired t-test of the log-ratios A/B of launches that ran shortly after each other; None below three pairs."""
     if len(a) < 3:
         return None
@@ -68,9 +66,7 @@ def compare_paired(
     return Comparison(_t_interval(differences, confidence), p_value)
 
 
-def compare_independent(
-    a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE
-) -> Comparison | None:
+def compare_independent(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Comparison | None:
     """Welch's t-test of the log latencies A and B of two runs; None below two launches on either side."""
     if min(len(a), len(b)) < 2:
         return None
@@ -81,9 +77,7 @@ def compare_independent(
         return Comparison(Interval(ratio, ratio, ratio), 1.0 if difference == 0 else 0.0)
     test = stats.ttest_ind(log_a, log_b, equal_var=False)
     low, high = test.confidence_interval(confidence)
-    return Comparison(
-        Interval(float(np.exp(low)), float(np.exp(difference)), float(np.exp(high))), float(test.pvalue)
-    )
+    return Comparison(Interval(float(np.exp(low)), float(np.exp(difference)), float(np.exp(high))), float(test.pvalue))
 
 
 def geometric_mean(values: Sequence[float]) -> float:

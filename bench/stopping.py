@@ -9,7 +9,10 @@ from typing import Literal
 
 from bench.statistics import latency_interval
 
-Reason = Literal["precision", "budget"]
+Reason = Literal["precision", "budget", "time limit"]
+
+FEWEST_LAUNCHES = 3
+"""Below this an interval over launches says next to nothing, however little time there is."""
 
 
 @dataclass(frozen=True)
@@ -20,11 +23,13 @@ class Progress:
         launch_medians: median latency of each launch that counts.
         launches: how many were made, also those that do not count.
         spent_s: seconds that they took altogether.
+        sweep_s: seconds since the whole sweep began.
     """
 
     launch_medians: Sequence[float]
     launches: int
     spent_s: float
+    sweep_s: float = 0.0
 
 
 class StopRule(ABC):
@@ -64,6 +69,17 @@ class Spent(StopRule):
     def satisfied(self, progress: Progress) -> bool:
         spent = progress.launches >= self.least_launches and progress.spent_s >= self.budget_s
         return spent or progress.launches >= self.most_launches
+
+
+@dataclass(frozen=True)
+class OutOfTime(StopRule):
+    """The whole sweep has used up its time, and the case has the fewest launches that give an interval."""
+
+    time_limit_s: float
+    reason: Reason = "time limit"
+
+    def satisfied(self, progress: Progress) -> bool:
+        return progress.sweep_s >= self.time_limit_s and progress.launches >= FEWEST_LAUNCHES
 
 
 def first_reason(rules: Sequence[StopRule], progress: Progress) -> Reason | None:

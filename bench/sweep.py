@@ -17,11 +17,11 @@ from bench import meters, worker
 from bench.allocator import Allocator
 from bench.case import Case
 from bench.control import quiet_time
+from bench.errors import UserError
 from bench.isolation import Isolation, Outcome
 from bench.limits import Limits
 from bench.record import Launch, Record, build_record, counting_launches
-from bench.stopping import Precise, Progress, Reason, Spent, first_reason
-
+from bench.stopping import OutOfTime, Precise, Progress, Reason, Spent, StopRule, first_reason
 
 ONCE: tuple[meters.Stage, ...] = ("examine", "alone")
 """The stages that take one worker for each case; launches are repeated."""
@@ -36,6 +36,8 @@ class Settings:
         precision: relative half-width of the 95 % interval at which a latency is good enough.
         least_launches, most_launches: fresh processes for each case.
         budget_s: seconds of launches for each case after which an imprecise one is given up.
+        time_limit_s: seconds after which the whole sweep makes no launches but the fewest that give an interval;
+            None for no limit.
         timeout_s: seconds after which a single worker is killed.
         seed: of the random order.
     """
@@ -45,11 +47,12 @@ class Settings:
     least_launches: int = 5
     most_launches: int = 12
     budget_s: float = 10.0
+    time_limit_s: float | None = None
     timeout_s: float = 120.0
     seed: int = 0
 
 
-class MachineError(Exception):
+class MachineError(UserError):
     """This machine cannot be measured at all; one sentence says why."""
 
 
@@ -131,10 +134,13 @@ class Sweep:
         self._states = {case.id: _State(case) for case in cases}
         self._controls: dict[int, list[float]] = {}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
-        self._rules = (
+        self._start = time.monotonic()
+        self._rules: list[StopRule] = [
             Precise(settings.precision, settings.least_launches),
             Spent(settings.budget_s, settings.least_launches, settings.most_launches),
-        )
+        ]
+        if settings.time_limit_s is not None:
+            self._rules.append(OutOfTime(settings.time_limit_s))
         for entry in log.entries:
             self._learn(entry)
 
@@ -172,7 +178,7 @@ class Sweep:
         if state.failure is not None:
             return state.failure[0]
         medians = [launch.median_s for launch in counting_launches(state.launches)]
-        progress = Progress(medians, len(state.launches), state.spent_s)
+        progress = Progress(medians, len(state.launches), state.spent_s, time.monotonic() - self._start)
         return first_reason(self._rules, progress)
 
     def _shuffled(self, sweep_pass: int) -> Iterator[Case]:

@@ -19,13 +19,11 @@ from bench.workload import build
 inputs.photographs()
 
 
-def measure(
-    case: Case, meter_names: tuple[str, ...], quiet_control_s: float | None = None
-) -> dict[str, Any]:
+def measure(case: Case, meter_names: tuple[str, ...], quiet_control_s: float | None = None) -> dict[str, Any]:
     """Build ``case`` and return the fields of the named meters, in inference mode.
 
     Raises:
-        Unsupported: the case cannot be run on this machine.
+        UnsupportedCaseError: the case cannot be run on this machine.
     """
     chosen = [meters.get(name) for name in meter_names]
     if any(meter.gives_memory_back for meter in chosen):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 import upsample
 from bench import inputs
 from bench.case import Case, Cell
-from bench.isolation import Unsupported
+from bench.isolation import UnsupportedCaseError
 
 WEIGHT_SEED = 0
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
@@ -49,7 +49,7 @@ def create_module(case: Case) -> upsample.Upsampler:
     """Build the case's module with the same random weights in every process.
 
     Raises:
-        Unsupported: the upsampler cannot do the case's scale.
+        UnsupportedCaseError: the upsampler cannot do the case's scale.
     """
     torch.manual_seed(WEIGHT_SEED)
     cell = case.cell
@@ -57,21 +57,21 @@ def create_module(case: Case) -> upsample.Upsampler:
     try:
         return upsample.create(case.upsampler, cell.in_channels, cell.out_channels, cell.scale, **options)
     except upsample.UnsupportedError as error:
-        raise Unsupported(str(error)) from error
+        raise UnsupportedCaseError(str(error)) from error
 
 
 def build(case: Case, quiet_control_s: float | None = None) -> Workload:
     """Set the threads and build the module and its input as the case says.
 
     Raises:
-        Unsupported: the upsampler cannot do the scale, or the device is not there.
+        UnsupportedCaseError: the upsampler cannot do the scale, or the device is not there.
     """
     cell = case.cell
     torch.set_num_threads(cell.threads)
     device = _device(cell)
     dtype, layout = DTYPES[cell.dtype], LAYOUTS[cell.layout]
-    module: nn.Module = create_module(case).eval().to(device=device, dtype=dtype, memory_format=layout)
-    assert isinstance(module, upsample.Upsampler)
+    module = create_module(case).eval().to(device=device, dtype=dtype)
+    module = module.to(memory_format=layout)  # type: ignore[call-overload]  # an overload that torch's stubs lack
     if is_network(case.upsampler):
         source = inputs.photograph_batch(cell.batch, cell.height, cell.width)
     else:
@@ -82,5 +82,5 @@ def build(case: Case, quiet_control_s: float | None = None) -> Workload:
 def _device(cell: Cell) -> torch.device:
     device = torch.device(cell.device)
     if device.type == "cuda" and not torch.cuda.is_available():
-        raise Unsupported("this build of torch sees no CUDA device")
+        raise UnsupportedCaseError("this build of torch sees no CUDA device")
     return device

@@ -11,7 +11,7 @@ torch.Size([1, 3, 10, 14])
 """
 
 from upsample.catalogue import card, cards, create, names, refusal
-from upsample.contract import Card, UnknownUpsamplerError, UnsupportedError, Upsampler, UpsampleError
+from upsample.contract import Card, UnknownUpsamplerError, UnsupportedError, UpsampleError, Upsampler
 from upsample.cost import Cost, cost
 from upsample.subpixel import icnr_, pixel_shuffle
 

@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, TypeVar
 
 import upsample
-from upsample.contract import Card, UnknownUpsamplerError, Upsampler, UpsampleError
+from upsample.contract import Card, UnknownUpsamplerError, UpsampleError, Upsampler
 
 UpsamplerClass = TypeVar("UpsamplerClass", bound=type[Upsampler])
 

@@ -14,7 +14,7 @@ from math import prod
 import torch
 from torch import nn
 
-from upsample.contract import Upsampler, UpsampleError, Work
+from upsample.contract import UpsampleError, Upsampler, Work
 
 
 @dataclass(frozen=True)

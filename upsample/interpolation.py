@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.catalogue import register
-from upsample.contract import Card, Upsampler, UpsampleError, Work, conv_work, power_of_two
+from upsample.contract import Card, UpsampleError, Upsampler, Work, conv_work, power_of_two
 
 Mode = Literal["nearest", "nearest-exact", "bilinear", "bicubic", "area"]
 
@@ -155,10 +155,12 @@ class InterpolateConv(_ModeAndConv):
     """Interpolate to the output size, then convolve there: k²·s²·C·O multiply-accumulates a pixel + interpolation."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.conv(interpolate(input, self.mode, self.scale))
+        output: Tensor = self.conv(interpolate(input, self.mode, self.scale))
+        return output
 
     def definition(self, input: Tensor) -> Tensor:
-        return self.conv(interpolate_by_definition(input, self.mode, self.scale))
+        output: Tensor = self.conv(interpolate_by_definition(input, self.mode, self.scale))
+        return output
 
     def work(self, batch: int, height: int, width: int) -> Work:
         positions = height * width * self.scale**2
@@ -248,14 +250,18 @@ class NearestConvStaged(Upsampler):
         return reason
 
     def forward(self, input: Tensor) -> Tensor:
+        features = input
         for stage in self.stages:
-            input = F.leaky_relu(stage(interpolate(input, "nearest", 2)), self.negative_slope)
-        return self.last(F.leaky_relu(self.full_resolution(input), self.negative_slope))
+            features = F.leaky_relu(stage(interpolate(features, "nearest", 2)), self.negative_slope)
+        output: Tensor = self.last(F.leaky_relu(self.full_resolution(features), self.negative_slope))
+        return output
 
     def definition(self, input: Tensor) -> Tensor:
+        features = input
         for stage in self.stages:
-            input = self._activated(stage(interpolate_by_definition(input, "nearest", 2)))
-        return self.last(self._activated(self.full_resolution(input)))
+            features = self._activated(stage(interpolate_by_definition(features, "nearest", 2)))
+        output: Tensor = self.last(self._activated(self.full_resolution(features)))
+        return output
 
     def _activated(self, input: Tensor) -> Tensor:
         return torch.where(input >= 0, input, self.negative_slope * input)

@@ -62,10 +62,12 @@ class PreUpsampling(_Network):
         self.last = nn.Conv2d(width, out_channels, 3, padding=1)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.last(self.backbone(interpolate(input, "bicubic", self.scale)))
+        output: Tensor = self.last(self.backbone(interpolate(input, "bicubic", self.scale)))
+        return output
 
     def definition(self, input: Tensor) -> Tensor:
-        return self.last(self.backbone(interpolate_by_definition(input, "bicubic", self.scale)))
+        output: Tensor = self.last(self.backbone(interpolate_by_definition(input, "bicubic", self.scale)))
+        return output
 
     def work(self, batch: int, height: int, width: int) -> Work:
         positions = height * width * self.scale**2
@@ -101,7 +103,8 @@ class PostUpsampling(_Network):
         self.last = create(upsampler, width, out_channels, scale)
 
     def forward(self, input: Tensor) -> Tensor:
-        return self.last(self.backbone(input))
+        output: Tensor = self.last(self.backbone(input))
+        return output
 
     def definition(self, input: Tensor) -> Tensor:
         return self.last.definition(self.backbone(input))

@@ -1,7 +1,7 @@
 """Sub-pixel convolution: compute s² output channels per pixel at low resolution, then rearrange them in space.
 
-``PixelShuffle(s)`` moves channel ``c·s² + s·dy + dx`` to pixel ``(dy, dx)`` of channel ``c`` (ONNX calls this order CRD;
-TensorFlow's ``depth_to_space`` uses the other one, DCR). The convolution before it therefore holds one independent
+``PixelShuffle(s)`` moves channel ``c·s² + s·dy + dx`` to pixel ``(dy, dx)`` of channel ``c`` (ONNX calls this order
+CRD; TensorFlow's ``depth_to_space`` uses the other one, DCR). The convolution before it therefore holds one independent
 kernel for each of the s² output phases.
 
 Sources: Shi et al. (ESPCN), CVPR 2016; Lim et al. (EDSR), CVPR Workshops 2017, for stages; Aitken et al., "Checkerboard
@@ -130,14 +130,18 @@ class SubPixelStaged(Upsampler):
         return reason
 
     def forward(self, input: Tensor) -> Tensor:
+        features = input
         for stage in self.stages:
-            input = F.pixel_shuffle(stage(input), self.stage_scale)
-        return self.last(input)
+            features = F.pixel_shuffle(stage(features), self.stage_scale)
+        output: Tensor = self.last(features)
+        return output
 
     def definition(self, input: Tensor) -> Tensor:
+        features = input
         for stage in self.stages:
-            input = pixel_shuffle(stage(input), self.stage_scale)
-        return self.last(input)
+            features = pixel_shuffle(stage(features), self.stage_scale)
+        output: Tensor = self.last(features)
+        return output
 
     def work(self, batch: int, height: int, width: int) -> Work:
         work, positions = Work(), height * width

@@ -18,13 +18,13 @@ from bench.stopwatch import Stopwatch, stopwatch_for
 from bench.workload import Workload
 
 WARM_UP_S = 0.03
-ROUND_S = 0.004
-CHUNK_S = 0.02
-"""Rounds between two looks at the control: short against the disturbances that it must see."""
+ROUND_S = 0.001
+"""The control looks between rounds, so that they are short against the disturbances that it must see."""
 
-QUIET_S = 0.1
+ROUNDS_AT_ONCE = 10
+QUIET_S = 0.05
 LEAST_ROUNDS = 3
-LAUNCH_S = 1.0
+LAUNCH_S = 0.5
 """A launch ends with this much undisturbed time in at least so many rounds, or gives up waiting for them."""
 
 
@@ -43,13 +43,14 @@ class Latency(Meter):
         stopwatch = stopwatch_for(workload.input.device)
         call_s = warm_up(workload, stopwatch)
         iterations = max(1, round(ROUND_S / call_s))
-        rounds_in_chunk = max(1, round(CHUNK_S / (iterations * call_s)))
         quiet_s = workload.quiet_control_s if workload.input.device.type == "cpu" else None
+        # The control looks between rounds; without one, rounds are queued together so that the device never waits.
+        rounds_at_once = ROUNDS_AT_ONCE if quiet_s is None else 1
         rounds = Rounds(quiet_s)
         gc.disable()
         faults = _page_faults()
         while not rounds.enough():
-            rounds.add(stopwatch.rounds(workload.call, rounds_in_chunk, iterations), iterations)
+            rounds.add(stopwatch.rounds(workload.call, rounds_at_once, iterations), iterations)
         faults = _page_faults() - faults
         gc.enable()
         return {
@@ -63,7 +64,7 @@ class Latency(Meter):
 
 
 class Rounds:
-    """Sorts chunks of rounds into undisturbed and disturbed ones by a control taken before and after each.
+    """Sorts rounds into undisturbed and disturbed ones by the control's time before and after each.
 
     Args:
         quiet_control_s: the control's time on the quiet machine; None where it cannot tell, as on another device.
@@ -84,7 +85,7 @@ class Rounds:
         return len(self._undisturbed) + len(self._disturbed)
 
     def add(self, rounds_s: list[float], iterations: int) -> None:
-        """Take in a chunk that has just been timed."""
+        """Take in rounds that have just been timed between two looks at the control."""
         before = self.controls[-1] if self.controls else 0.0
         after = self._sample_control()
         seconds = sum(rounds_s) * iterations

@@ -25,7 +25,7 @@ class LiveTensors(TorchDispatchMode):
     """
 
     def __init__(self, existing: Sequence[torch.Tensor]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]  # torch leaves it unannotated
         self.live_bytes = 0
         self.peak_bytes = 0
         self._known: dict[int, weakref.ReferenceType[torch.UntypedStorage]] = {}

@@ -1,0 +1,229 @@
+"""The records of one machine, arranged for judging: settings, cells, and who wins a cell by which measure.
+
+An upsampler is called fastest only when it beats each rival of its cell in a paired test over launches that ran next to
+each other, at 5 % shared between the rivals (Bonferroni). Memory and FLOPs are exact and need no test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from bench.case import Cell
+from bench.comparison import machine_differences
+from bench.record import Record, RecordError, Run
+from bench.statistics import CONFIDENCE, Comparison, Interval, compare_paired
+
+BYTES_PER_VALUE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything of a cell but scale and channels: what one chart may show together."""
+
+    out_channels: str
+    height: int
+    width: int
+    batch: int
+    dtype: str
+    layout: str
+    threads: int
+    device: str
+    runtime: str
+
+    @classmethod
+    def of(cls, cell: Cell) -> Setting:
+        """The setting of a cell; a network's belongs to the operators with as many outputs as inputs."""
+        same = cell.in_channels == cell.out_channels
+        return cls(
+            "as many as in" if same else str(cell.out_channels),
+            cell.height,
+            cell.width,
+            cell.batch,
+            cell.dtype,
+            cell.layout,
+            cell.threads,
+            cell.device,
+            cell.runtime,
+        )
+
+    @property
+    def title(self) -> str:
+        """For captions: what was held fixed."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return (
+            f"{self.height}×{self.width} input, batch {self.batch}, {self.dtype}, {self.layout}, {threads}, "
+            f"{self.device}, {self.runtime}, output channels: {self.out_channels}"
+        )
+
+    @property
+    def slug(self) -> str:
+        """For file names."""
+        out = "same" if self.out_channels == "as many as in" else self.out_channels
+        return (
+            f"{self.height}x{self.width}-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-"
+            f"{self.runtime}-out-{out}"
+        )
+
+
+@dataclass(frozen=True)
+class Winner:
+    """Who is best in a cell by one measure.
+
+    Attributes:
+        names: one upsampler, or all that cannot be told apart.
+        value: of the best one, in the measure's unit.
+        lead: how many times the next one takes; an interval for latencies, None without a rival.
+    """
+
+    names: tuple[str, ...]
+    value: float
+    lead: Interval | None
+
+    @property
+    def clear(self) -> bool:
+        """Whether there is exactly one."""
+        return len(self.names) == 1
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """The operators that compete in one cell, and the best by each measure; None where nothing was measured."""
+
+    cell: Cell
+    records: tuple[Record, ...]
+    fastest: Winner | None
+    leanest: Winner | None
+    cheapest: Winner | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All records of one machine, deduplicated; the last run given wins where a case was measured twice."""
+
+    runs: tuple[Run, ...]
+    records: tuple[Record, ...]
+
+    @cached_property
+    def cards(self) -> dict[str, Mapping[str, Any]]:
+        """What the runs say of each upsampler: title, family, kind and so on."""
+        return {name: card for run in self.runs for name, card in run.facts["cards"].items()}
+
+    def title(self, name: str) -> str:
+        """What tables and charts call an upsampler."""
+        return str(self.cards[name]["title"])
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The upsamplers in the order in which they were measured, which is the catalogue's."""
+        return list(dict.fromkeys(record.case.upsampler for record in self.records))
+
+    @cached_property
+    def operators(self) -> list[str]:
+        """Those that compete with each other: not networks, not textbook definitions."""
+        return [name for name in self.names if self.cards[name]["kind"] == "operator"]
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """The settings of the operators, in order of appearance."""
+        return list(dict.fromkeys(Setting.of(r.case.cell) for r in self.records if r.case.upsampler in self.operators))
+
+    @cached_property
+    def results(self) -> list[CellResult]:
+        """The judged cells of the operators, by setting, scale and channels."""
+        cells = {record.case.cell for record in self.records if record.case.upsampler in self.operators}
+        order = sorted(cells, key=lambda c: (self.settings.index(Setting.of(c)), c.scale, c.channels))
+        return [self._judge(cell) for cell in order]
+
+    def in_cell(self, cell: Cell) -> dict[str, Record]:
+        """The records of a cell by upsampler."""
+        return {record.case.upsampler: record for record in self.records if record.case.cell == cell}
+
+    def limits_of(self, cell: Cell) -> Mapping[str, Any] | None:
+        """The measured limits of the machine for a cell's dtype, threads and device."""
+        wanted = (cell.dtype, cell.threads, cell.device)
+        for run in reversed(self.runs):
+            for limits in run.facts.get("limits", ()):
+                if (limits["dtype"], limits["threads"], limits["device"]) == wanted:
+                    return dict(limits)
+        return None
+
+    def _judge(self, cell: Cell) -> CellResult:
+        in_cell = self.in_cell(cell)
+        records = tuple(in_cell[name] for name in self.operators if name in in_cell)
+        sure = [record for record in records if record.outcome == "ok" and record.latency is not None]
+        return CellResult(
+            cell,
+            records,
+            fastest=_fastest(sure),
+            leanest=_least(records, peak_memory),
+            cheapest=_least(records, lambda record: record.quantities["flops"]),
+        )
+
+
+def gather(runs: Sequence[Run]) -> Evidence:
+    """Bring the records of several runs of one machine together.
+
+    Raises:
+        RecordError: the machines differ, or no run has a record with a latency.
+    """
+    for run in runs[1:]:
+        differences = machine_differences(runs[0], run)
+        if differences:
+            raise RecordError(
+                f"the records come from different machines ({', '.join(differences)} differ): write one report for "
+                "each, or set two runs side by side with 'upbench compare'."
+            )
+    by_id = {record.case.id: record for run in runs for record in run.records}
+    if not any(record.measured for record in by_id.values()):
+        raise RecordError("there is nothing to report: no record has a latency.")
+    return Evidence(tuple(runs), tuple(by_id.values()))
+
+
+def compare_records(a: Record, b: Record) -> Comparison | None:
+    """How many times longer A takes than B, from launches of the same passes; None where there are too few."""
+    by_pass_a, by_pass_b = a.launches_by_pass, b.launches_by_pass
+    shared = sorted(by_pass_a.keys() & by_pass_b.keys())
+    return compare_paired([by_pass_a[p] for p in shared], [by_pass_b[p] for p in shared])
+
+
+def peak_memory(record: Record) -> int | None:
+    """The peak that decides who is leanest: the allocator's on its device, exact on the CPU."""
+    on_cpu = record.case.cell.device == "cpu"
+    value = record.quantities["peak_allocated_bytes" if on_cpu else "peak_cuda_allocated_bytes"]
+    return None if value is None else int(value)
+
+
+def output_bytes(cell: Cell) -> int:
+    """The lower bound of the peak above inputs and weights: the output must exist."""
+    pixels = cell.height * cell.width * cell.scale**2
+    return cell.batch * cell.out_channels * pixels * BYTES_PER_VALUE[cell.dtype]
+
+
+def _fastest(records: Sequence[Record]) -> Winner | None:
+    if not records:
+        return None
+    ordered = sorted(records, key=lambda record: record.quantities["latency_s"])
+    best, rivals = ordered[0], ordered[1:]
+    comparisons = {rival.case.upsampler: compare_records(rival, best) for rival in rivals}
+    level = (1 - CONFIDENCE) / max(1, len(rivals))
+    tied = [name for name, comparison in comparisons.items() if not _beaten(comparison, level)]
+    next_best = comparisons[rivals[0].case.upsampler] if rivals else None
+    return Winner((best.case.upsampler, *tied), best.quantities["latency_s"], next_best.ratio if next_best else None)
+
+
+def _beaten(comparison: Comparison | None, level: float) -> bool:
+    return comparison is not None and comparison.ratio.low > 1 and comparison.p_value < level
+
+
+def _least(records: Sequence[Record], measure: Callable[[Record], int | None]) -> Winner | None:
+    values = {record.case.upsampler: value for record in records if (value := measure(record)) is not None}
+    if not values:
+        return None
+    least = min(values.values())
+    names = tuple(name for name, value in values.items() if value == least)
+    others = [value for value in values.values() if value > least]
+    ratio = min(others) / least if others and least else None
+    return Winner(names, least, Interval(ratio, ratio, ratio) if ratio else None)

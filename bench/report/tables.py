@@ -1,0 +1,130 @@
+"""The tables: every record, and the answers, each as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from bench.record import Record
+from bench.report.evidence import CellResult, Evidence, Winner, output_bytes
+
+MIB = 2**20
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables as people read them: text in every cell."""
+
+    answers: pd.DataFrame
+    results: pd.DataFrame
+
+
+def write_tables(evidence: Evidence, output: Path) -> Tables:
+    """Write ``answers`` and ``results`` as ``.md`` and ``.tex``, and all fields, unrounded, as ``.csv``."""
+    tables = Tables(answers=answers_table(evidence), results=results_table(evidence))
+    for name, table in (("answers", tables.answers), ("results", tables.results)):
+        (output / f"{name}.md").write_text(table.to_markdown(index=False) + "\n")
+        latex = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+        (output / f"{name}.tex").write_text(latex.to_latex(hrules=True))
+    tables.answers.to_csv(output / "answers.csv", index=False)
+    pd.DataFrame([record.extra_info for record in evidence.records]).to_csv(output / "results.csv", index=False)
+    return tables
+
+
+def answers_table(evidence: Evidence) -> pd.DataFrame:
+    """One row for each cell: who is fastest and how sure that is, who is leanest, who is cheapest."""
+    return pd.DataFrame([_answer(evidence, result) for result in evidence.results])
+
+
+def results_table(evidence: Evidence) -> pd.DataFrame:
+    """One row for each record, rounded for reading; what did not run says why."""
+    return pd.DataFrame([_result(evidence, record) for record in evidence.records])
+
+
+def _answer(evidence: Evidence, result: CellResult) -> dict[str, str]:
+    settings = evidence.settings
+    row = {
+        "scale": f"×{result.cell.scale}",
+        "channels": channels_text(result.cell.in_channels, result.cell.out_channels),
+    }
+    if len(settings) > 1:
+        row["size"] = f"{result.cell.height}×{result.cell.width}"
+        row["layout"] = result.cell.layout
+        row["dtype"] = result.cell.dtype
+        row["threads"] = str(result.cell.threads)
+        row["device"] = result.cell.device
+    fastest = result.fastest
+    return row | {
+        "fastest": "–" if fastest is None else names_text(evidence, fastest),
+        "latency": "–" if fastest is None else f"{fastest.value * 1e3:.3g} ms",
+        "how sure": "no latency can be trusted" if fastest is None else sureness(fastest),
+        "leanest": _exact(evidence, result.leanest, MIB, "MiB"),
+        "cheapest": _exact(evidence, result.cheapest, 1e9, "GFLOP"),
+    }
+
+
+def names_text(evidence: Evidence, winner: Winner) -> str:
+    """The winner, or those that cannot be told apart."""
+    return " or ".join(evidence.title(name) for name in winner.names)
+
+
+def sureness(winner: Winner) -> str:
+    """How far the winner is ahead of the next one, with the 95 % interval."""
+    if winner.lead is None:
+        return "alone"
+    lead = f"next takes {winner.lead.estimate:.2f}× ({winner.lead.low:.2f} to {winner.lead.high:.2f})"
+    return lead if winner.clear else f"no significant winner: {lead}"
+
+
+def channels_text(in_channels: int, out_channels: int) -> str:
+    """Such as ``64→3``."""
+    return f"{in_channels}→{out_channels}"
+
+
+def _exact(evidence: Evidence, winner: Winner | None, unit: float, unit_name: str) -> str:
+    if winner is None:
+        return "–"
+    return f"{names_text(evidence, winner)}, {winner.value / unit:.3g} {unit_name}"
+
+
+def _result(evidence: Evidence, record: Record) -> dict[str, str]:
+    cell, quantities = record.case.cell, record.quantities
+    row = {
+        "upsampler": evidence.title(record.case.upsampler),
+        "scale": f"×{cell.scale}",
+        "channels": str(cell.channels),
+        "in→out": channels_text(cell.in_channels, cell.out_channels),
+    }
+    if len(evidence.settings) > 1:
+        row["size"] = f"{cell.height}×{cell.width}"
+        row["layout"], row["dtype"] = cell.layout, cell.dtype
+        row["threads"], row["device"] = str(cell.threads), cell.device
+    return row | {
+        "latency, ms": _latency(record),
+        "95 % interval, ms": _interval(record),
+        "peak allocated, MiB": _scaled(quantities["peak_allocated_bytes"], MIB),
+        "live tensors, MiB": _scaled(quantities["peak_tensor_bytes"], MIB),
+        "resident, MiB": _scaled(quantities["peak_rss_bytes"], MIB),
+        "output, MiB": _scaled(output_bytes(cell), MIB),
+        "GMAC": _scaled(quantities["macs"], 1e9),
+        "GFLOP": _scaled(quantities["flops"], 1e9),
+        "params": "–" if quantities["params"] is None else f"{quantities['params']:,}",
+        "share of limit": "–" if quantities["roofline_share"] is None else f"{quantities['roofline_share']:.0%}",
+        "outcome": record.outcome if record.outcome == "ok" else f"{record.outcome}: {record.outcome_reason}",
+    }
+
+
+def _latency(record: Record) -> str:
+    return "–" if record.quantities["latency_s"] is None else f"{record.quantities['latency_s'] * 1e3:.3g}"
+
+
+def _interval(record: Record) -> str:
+    if record.latency is None:
+        return "–"
+    return f"{record.latency.low * 1e3:.3g} to {record.latency.high * 1e3:.3g}"
+
+
+def _scaled(value: float | None, unit: float) -> str:
+    return "–" if value is None else f"{value / unit:.3g}"

@@ -1,0 +1,199 @@
+"""The report on figures that are known: who wins, what the claims say, golden tables, and one page in a browser."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.options import Options
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+
+from bench.record import RecordError, Run
+from bench.report import write_report
+from bench.report.claims import judge_claims
+from bench.report.evidence import gather
+from bench.report.tables import answers_table, results_table
+from tests.bench.synthetic import case, measured, refused, run_of, small_run
+
+GOLDEN = Path(__file__).parent / "golden"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("report")
+    write_report([small_run()], output)
+    return output
+
+
+def test_the_fastest_beats_every_rival_in_a_paired_test() -> None:
+    first, second = gather([small_run()]).results
+    assert first.fastest is not None
+    assert (first.fastest.names, first.fastest.clear) == (("subpixel",), True)
+    assert first.fastest.lead is not None
+    assert first.fastest.lead.low < 1.5 < first.fastest.lead.high
+    assert second.fastest is not None
+    assert set(second.fastest.names) == {"nearest_conv", "subpixel"}
+
+
+def test_exact_quantities_have_winners_without_a_test() -> None:
+    first, second = gather([small_run()]).results
+    assert first.leanest is not None
+    assert first.cheapest is not None
+    assert second.leanest is not None
+    assert (first.leanest.names, first.cheapest.names) == (("subpixel",), ("transposed",))
+    assert second.leanest.names == ("nearest_conv", "subpixel")
+
+
+def test_an_unstable_latency_never_wins() -> None:
+    vague = measured(case("transposed"), [1e-4, 9e-4, 2e-4, 8e-4, 1e-4])
+    assert vague.outcome == "unstable"
+    (result,) = gather([run_of([vague, measured(case("subpixel"), [1e-3, 1.01e-3, 0.99e-3])])]).results
+    assert result.fastest is not None
+    assert result.fastest.names == ("subpixel",)
+
+
+def test_networks_and_definitions_do_not_compete() -> None:
+    competing = {record.case.upsampler for result in gather([small_run()]).results for record in result.records}
+    assert competing == {"nearest_conv", "subpixel", "transposed", "transposed_phases", "nearest_conv_staged"}
+
+
+def test_the_last_run_given_wins_where_a_case_was_measured_twice() -> None:
+    old = run_of([measured(case("subpixel"), [1.0, 1.0, 1.0]), measured(case("transposed"), [2.0, 2.0, 2.0])])
+    new = run_of([measured(case("subpixel"), [5.0, 5.0, 5.0])])
+    records = {record.case.upsampler: record for record in gather([old, new]).records}
+    assert records["subpixel"].quantities["latency_s"] == pytest.approx(5.0)
+    assert records["transposed"].quantities["latency_s"] == pytest.approx(2.0)
+
+
+def test_claims_are_judged_by_their_figures() -> None:
+    first, second, fourth = judge_claims(gather([small_run()]))
+    assert (first.verdict, second.verdict, fourth.verdict) == ("holds", "holds", "does not hold")
+    assert "4.0 times as long" in first.figures
+    assert "4.0 times the FLOPs" in first.figures
+    assert "1.20 times as long, surely less in 0 and surely more in 1 of 1 cells" in second.figures
+    assert "High-frequency" not in first.figures
+    assert first.open
+    assert fourth.open == "Quality was not measured here."
+
+
+def test_a_claim_whose_upsamplers_were_not_measured_says_so() -> None:
+    claims = judge_claims(gather([run_of([measured(case("nearest_conv"), [1.0, 1.0, 1.0])])]))
+    assert {claim.verdict for claim in claims} == {"not measured"}
+
+
+def test_a_claim_that_turns_out_wrong_is_called_wrong() -> None:
+    pair = [measured(case("pre_upsampling"), [1e-3] * 5), measured(case("post_upsampling"), [2e-3] * 5)]
+    anchor = measured(case("subpixel"), [1e-3] * 5)
+    assert judge_claims(gather([run_of([*pair, anchor])]))[0].verdict == "does not hold"
+
+
+def test_pixelshuffle_that_differs_little_holds() -> None:
+    alike = [measured(case(name), [1e-3, 1.001e-3, 0.999e-3]) for name in ("nearest_conv", "subpixel", "transposed")]
+    assert judge_claims(gather([run_of(alike)]))[2].verdict == "holds"
+
+
+def test_nothing_that_did_not_run_disappears_from_the_table() -> None:
+    run = small_run()
+    table = results_table(gather([run]))
+    assert len(table) == len(run.records)
+    outcomes = list(table["outcome"])
+    assert "timeout: no answer within 120 s" in outcomes
+    assert "unsupported: scales 2, 4, 8, …; got 3." in outcomes
+    assert any(outcome.startswith("unstable: known only to ±") for outcome in outcomes)
+
+
+def test_a_run_without_a_latency_makes_no_report(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="there is nothing to report"):
+        write_report([run_of([refused(case("subpixel"))])], tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("name", ["answers.md", "answers.tex", "answers.csv", "results.md", "results.tex", "results.csv"])
+def test_the_tables_are_the_golden_ones(folder: Path, name: str) -> None:
+    if os.environ.get("UPDATE_GOLDEN"):
+        GOLDEN.mkdir(exist_ok=True)
+        shutil.copy(folder / name, GOLDEN / name)
+    assert (folder / name).read_text() == (GOLDEN / name).read_text()
+
+
+def test_answers_have_one_row_for_each_cell_and_name_what_they_hold_fixed_when_it_varies() -> None:
+    one = answers_table(gather([small_run()]))
+    assert list(one["scale"]) == ["×2", "×3"]
+    assert "layout" not in one.columns
+    layouts = [
+        measured(case("subpixel", layout=layout), [1e-3, 1.01e-3, 0.99e-3]) for layout in ("contiguous", "channels_last")
+    ]
+    several = answers_table(gather([run_of(layouts)]))
+    assert list(several["layout"]) == ["contiguous", "channels_last"]
+
+
+def test_the_same_records_make_the_same_bytes(folder: Path, tmp_path: Path) -> None:
+    write_report([small_run()], tmp_path)
+    names = sorted(path.name for path in folder.iterdir())
+    assert names == sorted(path.name for path in tmp_path.iterdir())
+    assert {"winners.svg", "latency.png", "memory.svg", "flops.png", "roofline.svg", "pareto.png"} < set(names)
+    for name in names:
+        assert (tmp_path / name).read_bytes() == (folder / name).read_bytes(), name
+
+
+@pytest.mark.parametrize(
+    "run",
+    [
+        run_of([measured(case("subpixel"), [1e-3, 1e-3, 1e-3])]),
+        run_of([measured(case("subpixel"), [1e-3])]),
+        run_of([measured(case("transposed"), [1e-3, 9e-3, 3e-3]), refused(case("subpixel"))]),
+        run_of([measured(case("pre_upsampling"), [1e-3, 1e-3, 1e-3])]),
+        run_of([measured(case("subpixel", channels=c, threads=t), [1e-3] * 4) for c in (8, 16, 32) for t in (1, 2)]),
+    ],
+    ids=["one case", "one launch", "only an unstable one", "only a network", "two settings"],
+)
+def test_any_run_with_a_latency_makes_a_report(run: Run, tmp_path: Path) -> None:
+    assert len(write_report([run], tmp_path)) == 5
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[webdriver.Chrome]:
+    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if chromium is None or driver is None:
+        pytest.skip("needs Chromium and its driver (Debian: chromium, chromium-driver)")
+    options = Options()
+    options.binary_location = chromium
+    for switch in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"):
+        options.add_argument(switch)
+    options.add_argument("--window-size=1280,900")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    chrome = webdriver.Chrome(options, Service(driver))
+    yield chrome
+    chrome.quit()
+
+
+def test_the_page_opens_with_the_answers_and_no_error(folder: Path, browser: webdriver.Chrome) -> None:
+    browser.get((folder / "report.html").as_uri())
+    assert [entry for entry in browser.get_log("browser") if entry["level"] != "DEBUG"] == []
+    answers = browser.find_element(By.CSS_SELECTOR, "#answers table")
+    assert answers.location["y"] + answers.size["height"] < 900
+    assert "Sub-pixel conv, one stage" in answers.text
+    assert len(browser.find_elements(By.CSS_SELECTOR, "#claims .claim")) == 3
+    for figure in browser.find_elements(By.CSS_SELECTOR, "figure svg"):
+        assert figure.size["width"] > 500
+        assert figure.size["height"] > 100
+    assert "have not run on hardware" in browser.find_element(By.ID, "caveats").text
+
+
+def test_the_page_fits_a_narrow_window(folder: Path, browser: webdriver.Chrome) -> None:
+    browser.set_window_size(500, 800)
+    browser.get((folder / "report.html").as_uri())
+    width = browser.execute_script("return document.documentElement.scrollWidth")
+    browser.set_window_size(1280, 900)
+    assert width <= 500
+
+
+def test_the_page_needs_nothing_else(folder: Path) -> None:
+    page = (folder / "report.html").read_text()
+    for reference in ('src="', "@import", 'rel="stylesheet"', "<script"):
+        assert reference not in page

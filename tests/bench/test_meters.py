@@ -1,0 +1,192 @@
+"""The meters against figures that were established by hand, and CUDA's logic without a GPU."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from bench import meters, worker
+from bench.case import Case, Cell
+from bench.isolation import Isolation, UnsupportedCaseError
+from bench.meters.agreement import WrongOutputError
+from bench.meters.arithmetic import CountMismatchError
+from bench.meters.cuda_memory import peak_cuda_memory
+from bench.meters.tensor_memory import LiveTensors
+from bench.stopwatch import CudaEvents, WallClock
+from bench.workload import Workload, build
+from upsample.contract import Work
+from upsample.subpixel import SubPixel
+
+MIB = 2**20
+
+
+def workload(upsampler: str, channels: int = 64, side: int = 256, **cell: Any) -> Workload:
+    return build(Case(upsampler, Cell(2, channels, channels, channels, side, side, **cell)))
+
+
+@pytest.mark.parametrize(
+    ("upsampler", "tensors_mib", "allocated_mib"),
+    # One image of 64 channels at 256×256 in float32; measured by three methods before this project existed.
+    [("transposed", 64, 192), ("subpixel", 128, 128), ("nearest_conv", 128, 192)],
+)
+def test_peaks_are_the_known_ones(upsampler: str, tensors_mib: int, allocated_mib: int) -> None:
+    case = Case(upsampler, Cell(2, 64, 64, 64, 256, 256))
+    isolation = Isolation()
+    exact = isolation.call(worker.measure, case, ("tensor_memory", "allocated_memory"), timeout=60).value
+    assert exact["peak_tensor_bytes"] == tensors_mib * MIB
+    assert exact["peak_allocated_bytes"] == pytest.approx(allocated_mib * MIB, rel=0.01)
+    resident = isolation.call(worker.measure, case, ("resident_memory",), timeout=60).value
+    assert resident["peak_rss_bytes"] == pytest.approx(allocated_mib * MIB, rel=0.02)
+
+
+def test_live_tensors_are_counted_until_the_last_one_is_gone() -> None:
+    input = torch.zeros(1000)
+    with LiveTensors([input]) as tensors:
+        a = input + 1
+        view = a.view(10, 100)
+        del a
+        assert tensors.live_bytes == 4000
+        b = view * 2
+        assert tensors.live_bytes == 8000
+        del view, b
+        gc.collect()
+        assert tensors.live_bytes == 0
+        input.view(10, 100)
+        assert tensors.live_bytes == 0
+    assert tensors.peak_bytes == 8000
+
+
+class WrongShape(SubPixel):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input)[:, :, 1:]
+
+
+class NotFinite(SubPixel):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) / 0
+
+
+class WrongValues(SubPixel):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) * 1.001
+
+
+class WrongCost(SubPixel):
+    def work(self, batch: int, height: int, width: int) -> Work:
+        return Work(flops=1)
+
+
+@pytest.mark.parametrize(
+    ("cls", "error", "message"),
+    [
+        (WrongShape, WrongOutputError, r"has shape \(1, 4, 15, 16\), expected \(1, 4, 16, 16\)"),
+        (NotFinite, WrongOutputError, "not finite"),
+        (WrongValues, WrongOutputError, "differs from the definition by 1.0e-03"),
+    ],
+)
+def test_a_wrong_output_is_refused(cls: type[SubPixel], error: type[Exception], message: str) -> None:
+    right = workload("subpixel", 4, 8)
+    with torch.inference_mode(), pytest.raises(error, match=message):
+        meters.get("agreement").measure(Workload(right.case, cls(4, 4, 2), right.input))
+
+
+def test_a_wrong_closed_form_is_refused() -> None:
+    right = workload("subpixel", 4, 8)
+    with pytest.raises(CountMismatchError, match="closed form says 1 FLOPs"):
+        meters.get("arithmetic").measure(Workload(right.case, WrongCost(4, 4, 2), right.input))
+
+
+def test_examination_checks_the_output_first() -> None:
+    assert meters.of_stage("examine")[0] == "agreement"
+    assert {"arithmetic", "allocated_memory", "tensor_memory", "cuda_memory"} < set(meters.of_stage("examine"))
+    assert (meters.of_stage("alone"), meters.of_stage("launch")) == (("resident_memory",), ("latency",))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_every_dtype_and_layout_can_be_examined(dtype: str, layout: str) -> None:
+    with torch.inference_mode():
+        chosen = workload("subpixel", 4, 8, dtype=dtype, layout=layout)
+        fields = meters.get("agreement").measure(chosen) | meters.get("arithmetic").measure(chosen)
+    assert fields["min_bytes"] == chosen.input.element_size() * (4 * 64 + (36 * 4 + 4) * 4 + 4 * 256)
+
+
+def test_a_cuda_case_without_cuda_is_unsupported() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(UnsupportedCaseError, match="sees no CUDA device"):
+        workload("subpixel", 4, 8, device="cuda")
+
+
+class FakeCuda:
+    """Records what a stopwatch or meter asks of ``torch.cuda``, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.clock_ms = 0.0
+
+    def Event(self, enable_timing: bool) -> FakeEvent:  # noqa: N802 -- torch.cuda's name
+        assert enable_timing
+        return FakeEvent(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: self.log.append(name) or {"memory_allocated": 100, "memory_reserved": 200}.get(name, 900)
+
+
+class FakeEvent:
+    def __init__(self, cuda: FakeCuda) -> None:
+        self.cuda = cuda
+
+    def record(self) -> None:
+        self.cuda.log.append("event")
+        self.at_ms = self.cuda.clock_ms
+
+    def elapsed_time(self, end: FakeEvent) -> float:
+        assert self.cuda.log[-1] == "synchronize", "an event may be read only after the device has passed it"
+        return end.at_ms - self.at_ms
+
+
+def test_cuda_rounds_flush_before_the_start_and_wait_only_at_the_end() -> None:
+    cuda = FakeCuda()
+
+    def call() -> None:
+        cuda.log.append("call")
+        cuda.clock_ms += 2.0
+
+    def flush() -> None:
+        cuda.log.append("flush")
+        cuda.clock_ms += 50.0
+
+    seconds = CudaEvents(cuda, flush).rounds(call, rounds=2, iterations=3)
+    one_round = ["flush", "event", "call", "call", "call", "event"]
+    assert cuda.log == [*one_round, *one_round, "synchronize"]
+    assert seconds == pytest.approx([2e-3, 2e-3])
+
+
+def test_cuda_peaks_are_reset_after_the_warm_up_and_read_above_the_start() -> None:
+    cuda = FakeCuda()
+    tiny = workload("subpixel", 4, 8)
+    warm = Workload(tiny.case, _logging(tiny.module, cuda), tiny.input)
+    fields = peak_cuda_memory(warm, cuda)
+    assert fields == {"peak_cuda_allocated_bytes": 800, "peak_cuda_reserved_bytes": 700}
+    order = [
+        name for name in cuda.log if name in ("call", "empty_cache", "reset_peak_memory_stats", "memory_allocated")
+    ]
+    assert order == ["call", "empty_cache", "reset_peak_memory_stats", "memory_allocated", "call"]
+    assert cuda.log[-3] == "synchronize"
+
+
+def _logging(module: nn.Module, cuda: FakeCuda) -> Any:
+    module.register_forward_hook(lambda *_: cuda.log.append("call"))
+    return module
+
+
+def test_the_wall_clock_divides_a_round_by_its_calls() -> None:
+    calls = []
+    seconds = WallClock().rounds(lambda: calls.append(1), rounds=4, iterations=5)
+    assert (len(calls), len(seconds)) == (20, 4)
+    assert all(value > 0 for value in seconds)

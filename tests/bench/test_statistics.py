@@ -1,0 +1,95 @@
+"""Intervals and tests against scipy's own words, closed forms and simulated coverage."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats
+
+from bench.statistics import (
+    Interval,
+    compare_independent,
+    compare_paired,
+    geometric_mean,
+    latency_interval,
+)
+
+latencies = st.lists(st.floats(1e-6, 10.0), min_size=2, max_size=12)
+
+
+@given(latencies)
+def test_the_interval_holds_its_estimate_and_scales_with_the_unit(medians: list[float]) -> None:
+    interval = latency_interval(medians)
+    assert interval is not None
+    assert 0 < interval.low <= interval.estimate <= interval.high
+    in_milliseconds = latency_interval([1e3 * median for median in medians])
+    assert in_milliseconds is not None
+    assert in_milliseconds.relative_half_width == pytest.approx(interval.relative_half_width, rel=1e-6, abs=1e-9)
+    assert interval.estimate == pytest.approx(geometric_mean(medians))
+
+
+def test_the_interval_is_scipys_t_interval_of_the_logarithms() -> None:
+    medians = [1.0, 1.1, 1.05, 0.98, 1.2]
+    logs = np.log(medians)
+    low, high = stats.t.interval(0.95, len(logs) - 1, loc=logs.mean(), scale=stats.sem(logs))
+    interval = latency_interval(medians)
+    assert interval is not None
+    assert (interval.low, interval.high) == pytest.approx((np.exp(low), np.exp(high)))
+
+
+def test_the_interval_covers_the_truth_in_95_of_100_runs() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(2000):
+        interval = latency_interval(list(np.exp(random.normal(0.0, 0.05, size=5))))
+        assert interval is not None
+        covered += interval.low <= 1.0 <= interval.high
+    assert 0.935 <= covered / 2000 <= 0.965
+
+
+@pytest.mark.parametrize("medians", [[], [1.0]])
+def test_there_is_no_interval_without_repetition(medians: list[float]) -> None:
+    assert latency_interval(medians) is None
+
+
+def test_half_width_is_a_ratio() -> None:
+    assert Interval(0.5, 1.0, 2.0).relative_half_width == pytest.approx(1.0)
+
+
+def test_overlap_is_having_a_value_in_common() -> None:
+    assert Interval(1, 2, 3).overlaps(Interval(3, 4, 5))
+    assert not Interval(1, 2, 3).overlaps(Interval(3.1, 4, 5))
+
+
+def test_pairing_sees_a_difference_that_drift_hides_from_independent_samples() -> None:
+    drift = np.array([1.0, 1.5, 0.8, 2.0, 1.2])
+    a, b = list(1.05 * drift * [1.001, 0.999, 1, 1.001, 0.999]), list(drift)
+    paired, independent = compare_paired(a, b), compare_independent(a, b)
+    assert paired is not None
+    assert independent is not None
+    assert paired.ratio.estimate == pytest.approx(1.05, rel=1e-3)
+    assert paired.ratio.low > 1.04
+    assert paired.p_value < 1e-4
+    assert independent.p_value > 0.5
+
+
+def test_welchs_test_is_scipys() -> None:
+    a, b = [1.0, 1.1, 1.2], [2.0, 2.2, 2.1, 2.4]
+    comparison = compare_independent(a, b)
+    assert comparison is not None
+    assert comparison.p_value == pytest.approx(stats.ttest_ind(np.log(a), np.log(b), equal_var=False).pvalue)
+    assert comparison.ratio.low < comparison.ratio.estimate < comparison.ratio.high < 1
+
+
+def test_equal_samples_are_not_different() -> None:
+    for compare in (compare_paired, compare_independent):
+        comparison = compare([1.0, 1.0, 1.0], [1.0, 1.0, 1.0])
+        assert comparison is not None
+        assert comparison.p_value == 1.0
+        assert comparison.ratio == Interval(1.0, 1.0, 1.0)
+
+
+def test_two_pairs_are_too_few() -> None:
+    assert compare_paired([1.0, 2.0], [1.0, 2.0]) is None
