@@ -45,7 +45,7 @@ class Settings:
     allocator: Allocator = "pinned"
     precision: float = 0.03
     least_launches: int = 5
-    most_launches: int = 12
+    most_launches: int = 30
     budget_s: float = 10.0
     time_limit_s: float | None = None
     timeout_s: float = 120.0

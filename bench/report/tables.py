@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
+from bench.case import Cell
 from bench.record import Record
 from bench.report.evidence import CellResult, Evidence, Winner, output_bytes
 
@@ -44,25 +45,30 @@ def results_table(evidence: Evidence) -> pd.DataFrame:
 
 
 def _answer(evidence: Evidence, result: CellResult) -> dict[str, str]:
-    settings = evidence.settings
-    row = {
-        "scale": f"×{result.cell.scale}",
-        "channels": channels_text(result.cell.in_channels, result.cell.out_channels),
-    }
-    if len(settings) > 1:
-        row["size"] = f"{result.cell.height}×{result.cell.width}"
-        row["layout"] = result.cell.layout
-        row["dtype"] = result.cell.dtype
-        row["threads"] = str(result.cell.threads)
-        row["device"] = result.cell.device
-    fastest = result.fastest
-    return row | {
+    cell, fastest = result.cell, result.fastest
+    return {
+        "scale": f"×{cell.scale}",
+        "channels": channels_text(cell.in_channels, cell.out_channels),
+        **_what_varies(evidence, cell),
         "fastest": "–" if fastest is None else names_text(evidence, fastest),
         "latency": "–" if fastest is None else f"{fastest.value * 1e3:.3g} ms",
         "how sure": "no latency can be trusted" if fastest is None else sureness(fastest),
         "leanest": _exact(evidence, result.leanest, MIB, "MiB"),
         "cheapest": _exact(evidence, result.cheapest, 1e9, "GFLOP"),
     }
+
+
+def _what_varies(evidence: Evidence, cell: Cell) -> dict[str, str]:
+    """The columns that tell settings apart, where the run has more than one."""
+    columns = {
+        "size": f"{cell.height}×{cell.width}",
+        "batch": str(cell.batch),
+        "dtype": cell.dtype,
+        "layout": cell.layout,
+        "threads": str(cell.threads),
+        "device": cell.device,
+    }
+    return columns if len(evidence.settings) > 1 else {}
 
 
 def names_text(evidence: Evidence, winner: Winner) -> str:
@@ -91,17 +97,12 @@ def _exact(evidence: Evidence, winner: Winner | None, unit: float, unit_name: st
 
 def _result(evidence: Evidence, record: Record) -> dict[str, str]:
     cell, quantities = record.case.cell, record.quantities
-    row = {
+    return {
         "upsampler": evidence.title(record.case.upsampler),
         "scale": f"×{cell.scale}",
         "channels": str(cell.channels),
         "in→out": channels_text(cell.in_channels, cell.out_channels),
-    }
-    if len(evidence.settings) > 1:
-        row["size"] = f"{cell.height}×{cell.width}"
-        row["layout"], row["dtype"] = cell.layout, cell.dtype
-        row["threads"], row["device"] = str(cell.threads), cell.device
-    return row | {
+        **_what_varies(evidence, cell),
         "latency, ms": _latency(record),
         "95 % interval, ms": _interval(record),
         "peak allocated, MiB": _scaled(quantities["peak_allocated_bytes"], MIB),
