@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.record import Record, Run
-from bench.statistics import Comparison, compare_independent
+from bench.statistics import Comparison, compare_latencies
 
 EXACT = ("flops", "params", "min_bytes", "peak_tensor_bytes", "peak_allocated_bytes")
 """Quantities that are the same every time on the same machine: any difference is a change."""
@@ -55,7 +55,7 @@ def _row(case_id: str, a: Record | None, b: Record | None, same_machine: bool) -
         return Row(case_id, None, f"A {a.outcome}, B {b.outcome}", changed)
     if not same_machine:
         return Row(case_id, None, "not comparable", changed)
-    comparison = compare_independent(b.quantities["launch_medians_s"], a.quantities["launch_medians_s"])
+    comparison = compare_latencies(b.quantities["launch_medians_s"], a.quantities["launch_medians_s"])
     if comparison is None:
         return Row(case_id, None, "too few launches", changed)
     if comparison.ratio.low > 1:

@@ -137,11 +137,6 @@ class Record:
             "outcome_reason": self.outcome_reason,
         }
 
-    @property
-    def launches_by_pass(self) -> dict[int, float]:
-        """Median latency of each launch by the pass of the sweep in which it ran."""
-        return dict(zip(self.quantities["launch_passes"], self.quantities["launch_medians_s"], strict=True))
-
 
 @dataclass(frozen=True)
 class Run:

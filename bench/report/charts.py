@@ -19,7 +19,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from bench.record import Record
-from bench.report.evidence import Evidence, Setting, output_bytes, peak_memory
+from bench.report.evidence import Evidence, Setting, Winner, output_bytes, peak_memory
 
 MIB = 2**20
 
@@ -103,8 +103,8 @@ def latency_against_channels(evidence: Evidence, setting: Setting) -> Figure | N
 
 def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
     """Allocated, live-tensor and resident peaks at the widest channels, beside the bytes of the output."""
-    records = [r for r in _widest(evidence, setting) if peak_memory(r) is not None]
-    if not records:
+    records = _widest(evidence, setting)
+    if not any(peak_memory(record) for record in records):
         return None
     scales = sorted({record.case.cell.scale for record in records})
     names = [name for name in evidence.operators if any(r.case.upsampler == name for r in records)]
@@ -113,6 +113,9 @@ def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
     for panel, scale in zip(panels, scales, strict=True):
         for row, name in enumerate(names):
             for record in (r for r in records if r.case.upsampler == name and r.case.cell.scale == scale):
+                if peak_memory(record) is None:
+                    panel.text(0, row, f" {record.outcome.replace('_', ' ')}", va="center", fontsize=8, style="italic")
+                    continue
                 bound = output_bytes(record.case.cell) / MIB
                 panel.barh(row, (peak_memory(record) or 0) / MIB, height=0.6, color="#b8c4ce", edgecolor="#555555")
                 panel.plot([bound, bound], [row - 0.4, row + 0.4], color="black", linewidth=2)
@@ -153,10 +156,10 @@ def flops_against_time(evidence: Evidence, setting: Setting) -> Figure | None:
         panel.plot(ends / 1e9, ends / limits["flops_per_s"] * 1e3, color="black", linewidth=1)
         panel.annotate(
             "this machine's matrix product",
-            (ends[1] / 1e9, ends[1] / limits["flops_per_s"] * 1e3),
-            xytext=(-6, -12),
+            (ends[0] / 1e9, ends[0] / limits["flops_per_s"] * 1e3),
+            xytext=(14, -2),
             textcoords="offset points",
-            ha="right",
+            ha="left",
             fontsize=8,
         )
     panel.set_xscale("log")
@@ -239,11 +242,10 @@ def pareto(evidence: Evidence, setting: Setting) -> Figure | None:
             point = (record.quantities["latency_s"] * 1e3, (peak_memory(record) or 0) / MIB)
             points.append(point)
             panel.plot(*point, **(_look(evidence, record.case.upsampler) | {"linestyle": ""}))
-        front = _front(points)
-        panel.step([x for x, _ in front], [y for _, y in front], where="post", color="#555555", linewidth=1, zorder=0)
         panel.set_title(f"scale ×{scale}")
         panel.set_xlabel("latency, ms")
         panel.margins(0.12)
+        _draw_front(panel, _front(points))
     panels[0].set_ylabel("peak allocated memory, MiB")
     _legend(figure, evidence, evidence.operators)
     return figure
@@ -311,13 +313,25 @@ def _log_ticks(panel: Axes, values: Sequence[int]) -> None:
     panel.margins(x=0.1)
 
 
-def _winner_text(evidence: Evidence, winner: Any) -> str:
+def _winner_text(evidence: Evidence, winner: Winner | None) -> str:
     if winner is None:
         return "no latency\ncan be trusted"
     if not winner.clear:
         return "no significant winner:\n" + "\n".join(evidence.title(name) for name in winner.names[:3])
-    lead = f"\nnext takes {winner.lead.estimate:.2f}×" if winner.lead else ""
-    return f"{evidence.title(winner.names[0])}{lead}"
+    if winner.runner_up is None or winner.lead is None:
+        return evidence.title(winner.names[0])
+    lead = f"{winner.lead.estimate:.2f}× {evidence.title(winner.runner_up)}"
+    return f"{evidence.title(winner.names[0])}\n(next: {lead})"
+
+
+def _draw_front(panel: Axes, front: Sequence[tuple[float, float]]) -> None:
+    """Everything above and right of the line is beaten in both coordinates."""
+    (_, right), (_, top) = panel.get_xlim(), panel.get_ylim()
+    x = [front[0][0], *(point[0] for point in front), right]
+    y = [top, *(point[1] for point in front), front[-1][1]]
+    panel.step(x, y, where="post", color="#555555", linewidth=1, zorder=0)
+    panel.set_xlim(right=right)
+    panel.set_ylim(top=top)
 
 
 def _front(points: Sequence[tuple[float, float]]) -> list[tuple[float, float]]:

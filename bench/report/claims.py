@@ -70,7 +70,7 @@ def _four_small_kernels(evidence: Evidence) -> Claim:
 def _little_difference(evidence: Evidence) -> Claim:
     text = "PixelShuffle differs little from the others in quality, memory and speed."
     open_ = "Quality was not measured here."
-    rivals = [name for name in evidence.operators if not name.startswith("subpixel")]
+    rivals = [name for name in evidence.operators if evidence.cards[name]["family"] != "subpixel"]
     pairs = [pair for name in rivals for pair in _pairs(evidence, name, "subpixel")]
     if not pairs:
         return Claim(4, text, "not measured", "Sub-pixel convolution was not measured beside others.", open_)

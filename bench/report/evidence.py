@@ -1,7 +1,7 @@
 """The records of one machine, arranged for judging: settings, cells, and who wins a cell by which measure.
 
-An upsampler is called fastest only when it beats each rival of its cell in a paired test over launches that ran next to
-each other, at 5 % shared between the rivals (Bonferroni). Memory and FLOPs are exact and need no test.
+An upsampler is called fastest only when it beats each rival of its cell in a test over launches, which ran next to each
+other in random order, at 5 % shared between the rivals (Bonferroni). Memory and FLOPs are exact and need no test.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 from bench.case import Cell
 from bench.comparison import machine_differences
 from bench.record import Record, RecordError, Run
-from bench.statistics import CONFIDENCE, Comparison, Interval, compare_paired
+from bench.statistics import CONFIDENCE, Comparison, Interval, compare_latencies
 
 BYTES_PER_VALUE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -75,12 +75,14 @@ class Winner:
     Attributes:
         names: one upsampler, or all that cannot be told apart.
         value: of the best one, in the measure's unit.
-        lead: how many times the next one takes; an interval for latencies, None without a rival.
+        runner_up: the next best; None without a rival.
+        lead: how many times the best one's value the next one takes; an interval for latencies.
     """
 
     names: tuple[str, ...]
     value: float
-    lead: Interval | None
+    runner_up: str | None = None
+    lead: Interval | None = None
 
     @property
     def clear(self) -> bool:
@@ -183,10 +185,8 @@ def gather(runs: Sequence[Run]) -> Evidence:
 
 
 def compare_records(a: Record, b: Record) -> Comparison | None:
-    """How many times longer A takes than B, from launches of the same passes; None where there are too few."""
-    by_pass_a, by_pass_b = a.launches_by_pass, b.launches_by_pass
-    shared = sorted(by_pass_a.keys() & by_pass_b.keys())
-    return compare_paired([by_pass_a[p] for p in shared], [by_pass_b[p] for p in shared])
+    """How many times longer A takes than B; None where there are too few launches."""
+    return compare_latencies(a.quantities["launch_medians_s"], b.quantities["launch_medians_s"])
 
 
 def peak_memory(record: Record) -> int | None:
@@ -210,8 +210,12 @@ def _fastest(records: Sequence[Record]) -> Winner | None:
     comparisons = {rival.case.upsampler: compare_records(rival, best) for rival in rivals}
     level = (1 - CONFIDENCE) / max(1, len(rivals))
     tied = [name for name, comparison in comparisons.items() if not _beaten(comparison, level)]
-    next_best = comparisons[rivals[0].case.upsampler] if rivals else None
-    return Winner((best.case.upsampler, *tied), best.quantities["latency_s"], next_best.ratio if next_best else None)
+    names = (best.case.upsampler, *tied)
+    if not rivals:
+        return Winner(names, best.quantities["latency_s"])
+    runner_up = rivals[0].case.upsampler
+    next_best = comparisons[runner_up]
+    return Winner(names, best.quantities["latency_s"], runner_up, next_best.ratio if next_best else None)
 
 
 def _beaten(comparison: Comparison | None, level: float) -> bool:
@@ -224,6 +228,9 @@ def _least(records: Sequence[Record], measure: Callable[[Record], int | None]) -
         return None
     least = min(values.values())
     names = tuple(name for name, value in values.items() if value == least)
-    others = [value for value in values.values() if value > least]
-    ratio = min(others) / least if others and least else None
-    return Winner(names, least, Interval(ratio, ratio, ratio) if ratio else None)
+    others = {name: value for name, value in values.items() if value > least}
+    if not others or not least:
+        return Winner(names, least)
+    runner_up = min(others, key=lambda name: others[name])
+    ratio = others[runner_up] / least
+    return Winner(names, least, runner_up, Interval(ratio, ratio, ratio))

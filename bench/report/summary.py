@@ -13,7 +13,7 @@ def summarise(evidence: Evidence, claims: Sequence[Claim]) -> list[str]:
     """Return one sentence on speed, one on memory and arithmetic, and one for each claim."""
     return [
         _by(evidence, "Fastest", lambda result: result.fastest, tie="no significant winner"),
-        _by(evidence, "Leanest in memory", lambda result: result.leanest, tie="a tie")
+        _by(evidence, "Least memory", lambda result: result.leanest, tie="a tie")
         + " "
         + _by(evidence, "Fewest FLOPs", lambda result: result.cheapest, tie="a tie"),
         *(f"“{claim.text}” {claim.verdict.capitalize()}: {claim.figures}" for claim in claims),
@@ -24,4 +24,4 @@ def _by(evidence: Evidence, label: str, winner_of: Callable[[CellResult], Winner
     winners = [winner for result in evidence.results if (winner := winner_of(result)) is not None]
     counts = Counter(evidence.title(winner.names[0]) if winner.clear else tie for winner in winners)
     parts = [f"{name} in {count}" for name, count in counts.most_common()]
-    return f"{label} of {len(winners)} cells: {', '.join(parts)}."
+    return f"{label}, over {len(winners)} cells of scale × channels: {', '.join(parts)}."

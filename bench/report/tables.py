@@ -12,6 +12,8 @@ from bench.record import Record
 from bench.report.evidence import CellResult, Evidence, Winner, output_bytes
 
 MIB = 2**20
+NBSP = "\u00a0"
+"""Keeps a figure and its unit on one line."""
 
 
 @dataclass(frozen=True)
@@ -51,8 +53,8 @@ def _answer(evidence: Evidence, result: CellResult) -> dict[str, str]:
         "channels": channels_text(cell.in_channels, cell.out_channels),
         **_what_varies(evidence, cell),
         "fastest": "–" if fastest is None else names_text(evidence, fastest),
-        "latency": "–" if fastest is None else f"{fastest.value * 1e3:.3g} ms",
-        "how sure": "no latency can be trusted" if fastest is None else sureness(fastest),
+        "latency": "–" if fastest is None else f"{fastest.value * 1e3:.3g}{NBSP}ms",
+        "how sure": "no latency can be trusted" if fastest is None else sureness(evidence, fastest),
         "leanest": _exact(evidence, result.leanest, MIB, "MiB"),
         "cheapest": _exact(evidence, result.cheapest, 1e9, "GFLOP"),
     }
@@ -76,12 +78,14 @@ def names_text(evidence: Evidence, winner: Winner) -> str:
     return " or ".join(evidence.title(name) for name in winner.names)
 
 
-def sureness(winner: Winner) -> str:
-    """How far the winner is ahead of the next one, with the 95 % interval."""
-    if winner.lead is None:
-        return "alone"
-    lead = f"next takes {winner.lead.estimate:.2f}× ({winner.lead.low:.2f} to {winner.lead.high:.2f})"
-    return lead if winner.clear else f"no significant winner: {lead}"
+def sureness(evidence: Evidence, winner: Winner) -> str:
+    """How far the winner is ahead of the next one, with the 95 % interval, or that nobody surely is."""
+    if not winner.clear:
+        return "no significant winner"
+    if winner.runner_up is None or winner.lead is None:
+        return "the only one"
+    lead = f"{winner.lead.estimate:.2f}× ({winner.lead.low:.2f} to {winner.lead.high:.2f})"
+    return f"next takes {lead}: {evidence.title(winner.runner_up)}"
 
 
 def channels_text(in_channels: int, out_channels: int) -> str:
@@ -92,7 +96,7 @@ def channels_text(in_channels: int, out_channels: int) -> str:
 def _exact(evidence: Evidence, winner: Winner | None, unit: float, unit_name: str) -> str:
     if winner is None:
         return "–"
-    return f"{names_text(evidence, winner)}, {winner.value / unit:.3g} {unit_name}"
+    return f"{names_text(evidence, winner)}, {winner.value / unit:.3g}{NBSP}{unit_name}"
 
 
 def _result(evidence: Evidence, record: Record) -> dict[str, str]:

@@ -40,6 +40,11 @@ def case(upsampler: str, scale: int = 2, channels: int = 16, **cell: Any) -> Cas
     return Case(upsampler, Cell(scale, channels, ends, ends, 48, 48, **cell))
 
 
+def card(upsampler: str) -> dict[str, str]:
+    title, kind = TITLES[upsampler]
+    return {"title": title, "kind": kind, "family": "subpixel" if "subpixel" in upsampler else "another"}
+
+
 def launches(medians: Sequence[float], quiet: bool = True) -> list[Launch]:
     return [Launch(number, (median,) * 3, 1, quiet=quiet) for number, median in enumerate(medians)]
 
@@ -76,7 +81,7 @@ def run_of(records: Sequence[Record], **fingerprint: Any) -> Run:
         "limits": [
             {"dtype": "float32", "threads": 1, "device": "cpu", "flops_per_s": 80e9, "bytes_per_s": 16e9},
         ],
-        "cards": {name: {"title": TITLES[name][0], "kind": TITLES[name][1]} for name in names},
+        "cards": {name: card(name) for name in names},
     }
     machine = {"cpu": {"brand_raw": "Test CPU"}, "fingerprint": FINGERPRINT | fingerprint}
     commit = {"id": "0123456789abcdef", "dirty": False}

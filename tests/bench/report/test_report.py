@@ -31,7 +31,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return output
 
 
-def test_the_fastest_beats_every_rival_in_a_paired_test() -> None:
+def test_the_fastest_beats_every_rival_in_a_test() -> None:
     first, second = gather([small_run()]).results
     assert first.fastest is not None
     assert (first.fastest.names, first.fastest.clear) == (("subpixel",), True)
@@ -114,9 +114,7 @@ def test_a_run_without_a_latency_makes_no_report(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-@pytest.mark.parametrize(
-    "name", [f"{table}.{kind}" for table in ("answers", "results") for kind in KINDS]
-)
+@pytest.mark.parametrize("name", [f"{table}.{kind}" for table in ("answers", "results") for kind in KINDS])
 def test_the_tables_are_the_golden_ones(folder: Path, name: str) -> None:
     if os.environ.get("UPDATE_GOLDEN"):
         GOLDEN.mkdir(exist_ok=True)
