@@ -54,7 +54,7 @@ def main() -> None:
 
 @app.command(epilog="Example: upbench run --quick --scale 2,4 --channels 64 --output results/mine.json")
 def run(
-    output_file: Annotated[Path, typer.Option("--output", help="The JSON file to write.")],
+    output_file: Annotated[Path, typer.Option("--output", dir_okay=False, help="The JSON file to write.")],
     quick: Annotated[bool, typer.Option("--quick", help="The default grid: a few minutes.")] = False,
     full: Annotated[bool, typer.Option("--full", help="The whole catalogue on a large grid: hours.")] = False,
     upsampler: Annotated[list[str] | None, typer.Option(help="Name from 'upbench list'; may be repeated.")] = None,
@@ -130,7 +130,9 @@ def run(
 @app.command(epilog="Example: upbench report results/mine.json --output plots/mine")
 def report(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Records of one machine.")],
-    output_folder: Annotated[Path, typer.Option("--output", help="Folder for the page, tables and charts.")],
+    output_folder: Annotated[
+        Path, typer.Option("--output", file_okay=False, help="Folder for page, tables and charts.")
+    ],
 ) -> None:
     """Write the report page, its tables and its charts from records alone."""
     runs = [read_run(file) for file in files]

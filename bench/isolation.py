@@ -12,11 +12,13 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -29,6 +31,9 @@ OutcomeKind = Literal["ok", "unsupported", "out_of_memory", "timeout", "crashed"
 
 PRELOAD = ("bench.worker", "torch._dynamo")
 """Imported once by the server; torch imports ``torch._dynamo`` at the first dispatch mode, which takes a second."""
+
+QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
+"""Keeps torch's profiler from writing to the terminal."""
 
 MEMORY_SHARE = 0.9
 """Share of the machine's available memory that a worker may take before its allocations fail."""
@@ -67,8 +72,7 @@ class Isolation:
         context = self._started()
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_run, args=(sender, function, arguments), daemon=True)
-        with _main_module_hidden():
-            process.start()
+        self._start(process)
         sender.close()
         try:
             if not receiver.poll(timeout):
@@ -88,25 +92,38 @@ class Isolation:
         if self._context is None:
             context = multiprocessing.get_context("forkserver")
             context.set_forkserver_preload(list(self.preload))
-            environment = {"KINETO_LOG_LEVEL": "99"}
-            if self.allocator == "pinned":
-                environment |= PINNED_ENVIRONMENT
-            saved = {name: os.environ.get(name) for name in environment}
-            os.environ.update(environment)
-            try:
-                # The first process starts the server, which keeps the environment of this moment.
-                first = context.Process(target=_nothing, daemon=True)
-                with _main_module_hidden():
-                    first.start()
-                first.join()
-            finally:
-                for name, value in saved.items():
-                    if value is None:
-                        del os.environ[name]
-                    else:
-                        os.environ[name] = value
+            # The first process waits until the server has imported everything, so that no timeout has to allow for it.
+            first = context.Process(target=_nothing, daemon=True)
+            self._start(first)
+            first.join()
             self._context = context
         return self._context
+
+    def _start(self, process: BaseProcess) -> None:
+        """Start a process; the server that forks it starts with the environment of this moment, if it does not run."""
+        environment = QUIET_PROFILER | (PINNED_ENVIRONMENT if self.allocator == "pinned" else {})
+        with _environment(environment), _main_module_hidden():
+            try:
+                process.start()
+            except (EOFError, ConnectionError):
+                # The server has just been killed, as the kernel may do for memory; by now it is known to be gone.
+                time.sleep(0.1)
+                process.start()
+
+
+@contextmanager
+def _environment(additions: Mapping[str, str]) -> Iterator[None]:
+    """Add variables to the environment for a while."""
+    saved = {name: os.environ.get(name) for name in additions}
+    os.environ.update(additions)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextmanager
@@ -141,7 +158,9 @@ def _run(sender: Connection, function: Callable[..., Any], arguments: tuple[Any,
         outcome = Outcome("out_of_memory", reason=str(error) or "MemoryError")
     except Exception as error:
         outcome = _raised(error)
-    sender.send(outcome)
+    # A parent that has gone needs no answer, and its terminal no traceback.
+    with suppress(BrokenPipeError):
+        sender.send(outcome)
     sender.close()
 
 

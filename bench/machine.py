@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import platform
+import shlex
 import sys
 from importlib.metadata import version
 from pathlib import Path
@@ -61,11 +61,12 @@ def commit_info() -> dict[str, Any]:
     return dict(get_commit_info())
 
 
-def provenance(command: list[str] | None = None) -> dict[str, Any]:
+def provenance() -> dict[str, Any]:
     """What a run says of itself: its command line and the versions of what measured it."""
-    arguments = sys.argv if command is None else command
+    program = Path(sys.argv[0])
+    name = f"python -m {program.parent.name}" if program.name == "__main__.py" else program.name
     return {
-        "command": " ".join([os.path.basename(arguments[0]), *arguments[1:]]),
+        "command": shlex.join([*name.split(), *sys.argv[1:]]),
         "version": version("upsample-bench"),
         "pytest_benchmark_version": version("pytest-benchmark"),
     }

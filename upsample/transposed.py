@@ -152,7 +152,8 @@ class TransposedPhases(_TransposedKernel):
 
     Output phase φ of a k×k kernel only ever meets the taps φ, φ+s, φ+2s …, so that a 4×4 stride-2 kernel falls apart
     into four 2×2 kernels. They run here as one convolution with s²·O outputs over the input padded by m-1, where
-    m = ceil(k/s); the border that the transposed convolution would crop is cropped after the shuffle.
+    m = ceil(k/s); the border that the transposed convolution would crop is cropped after the shuffle. The weights stay
+    those of the transposed convolution, so that every call rearranges them first.
     """
 
     def forward(self, input: Tensor) -> Tensor:

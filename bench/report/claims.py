@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.record import Record
@@ -18,13 +18,45 @@ LITTLE = 1.10
 
 @dataclass(frozen=True)
 class Claim:
-    """A claim, the verdict of this run, one sentence of figures, and what this run cannot say."""
+    """A claim and what this run says to it.
+
+    Attributes:
+        number: in the field's list of claims that this project means to settle.
+        text: the claim as it is usually put.
+        label: the same for one line of a terminal.
+        verdict: of this run.
+        gist: the one figure behind the verdict.
+        figures: a sentence or two with all of them.
+        open: what this run cannot say, or what must be known to read the figures.
+    """
 
     number: int
     text: str
-    verdict: Verdict
-    figures: str
+    label: str
+    verdict: Verdict = "not measured"
+    gist: str = "its upsamplers were not measured side by side"
+    figures: str = "Its upsamplers were not measured side by side in this run."
     open: str = ""
+
+
+UPSAMPLE_LAST = Claim(
+    1,
+    "Convolving at low resolution and upsampling last costs less than upsampling first.",
+    "Upsampling last costs less than first",
+    open="Whether it also recovers more high-frequency detail as training goes on was not measured here.",
+)
+FOUR_SMALL_KERNELS = Claim(
+    2,
+    "A 4×4 stride-2 transposed convolution is four 2×2 convolutions plus periodic shuffling.",
+    "Transposed 4×4 is four 2×2 + shuffle",
+    open="Cutting the small kernels from the large one at every call is in their time.",
+)
+LITTLE_DIFFERENCE = Claim(
+    4,
+    "PixelShuffle differs little from the others in quality, memory and speed.",
+    "PixelShuffle differs little",
+    open="Quality was not measured here.",
+)
 
 
 def judge_claims(evidence: Evidence) -> list[Claim]:
@@ -33,59 +65,59 @@ def judge_claims(evidence: Evidence) -> list[Claim]:
 
 
 def _upsample_last(evidence: Evidence) -> Claim:
-    text = "Convolving at low resolution and upsampling last costs less than upsampling first."
-    open_ = "Whether it also recovers more high-frequency detail as training goes on was not measured here."
     pairs = _pairs(evidence, "pre_upsampling", "post_upsampling")
     if not pairs:
-        return Claim(1, text, "not measured", "The two network orders were not both measured.", open_)
-    latency = [first.quantities["latency_s"] / last.quantities["latency_s"] for first, last in pairs]
+        return UPSAMPLE_LAST
+    latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
+    flops = _ratios(pairs, lambda record: record.quantities["flops"])
     sure = sum(_surely_longer(first, last) for first, last in pairs)
-    verdict: Verdict = "holds" if sure == len(pairs) else "holds in part" if sure else "does not hold"
-    figures = (
-        f"Upsampling first takes {_range(latency)} times as long (geometric mean {geometric_mean(latency):.1f}), "
-        f"{_range(_ratios(pairs, lambda r: r.quantities['flops']))} times the FLOPs and "
-        f"{_range(_ratios(pairs, peak_memory))} times the peak memory; surely slower in {sure} of {len(pairs)} cells."
+    return replace(
+        UPSAMPLE_LAST,
+        verdict="holds" if sure == len(pairs) else "holds in part" if sure else "does not hold",
+        gist=f"first takes {_range(latency)} times as long",
+        figures=f"Upsampling first takes {_range(latency)} times as long (geometric mean "
+        f"{geometric_mean(latency):.1f}), {_range(flops)} times the FLOPs and "
+        f"{_range(_ratios(pairs, peak_memory))} times the peak memory; surely slower in {sure} of {len(pairs)} cells.",
     )
-    return Claim(1, text, verdict, figures, open_)
 
 
 def _four_small_kernels(evidence: Evidence) -> Claim:
-    text = "A 4×4 stride-2 transposed convolution is four 2×2 convolutions plus periodic shuffling."
     pairs = _pairs(evidence, "transposed_phases", "transposed")
     if not pairs:
-        return Claim(2, text, "not measured", "The two forms were not both measured.")
+        return FOUR_SMALL_KERNELS
     error = max(record.quantities["definition_error"] for pair in pairs for record in pair)
-    latency = [phases.quantities["latency_s"] / whole.quantities["latency_s"] for phases, whole in pairs]
+    latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
     slower = sum(_surely_longer(phases, whole) for phases, whole in pairs)
     faster = sum(_surely_longer(whole, phases) for phases, whole in pairs)
-    # Every measured record has passed the comparison with its definition, so that the outputs are equal.
-    figures = (
-        f"Both forms, with the same weights, agree with the definition to {error:.0e} of the largest output, for k = 2s"
-        f" at every scale measured. Which is faster depends: the small kernels take {_range(latency, 2)} times as "
-        f"long, surely less in {faster} and surely more in {slower} of {len(pairs)} cells."
+    return replace(
+        FOUR_SMALL_KERNELS,
+        # Every record with a latency has passed the comparison with its definition, so that the outputs are equal.
+        verdict="holds",
+        gist=f"same output; the small kernels take {_range(latency, 2)} times as long",
+        figures=f"Both forms, with the same weights, agree with the definition to {error:.0e} of the largest output, "
+        f"for k = 2s at every scale measured. The small kernels take {_range(latency, 2)} times as long, surely less "
+        f"in {faster} and surely more in {slower} of {len(pairs)} cells.",
     )
-    return Claim(2, text, "holds", figures)
 
 
 def _little_difference(evidence: Evidence) -> Claim:
-    text = "PixelShuffle differs little from the others in quality, memory and speed."
-    open_ = "Quality was not measured here."
     rivals = [name for name in evidence.operators if evidence.cards[name]["family"] != "subpixel"]
     pairs = [pair for name in rivals for pair in _pairs(evidence, name, "subpixel")]
     if not pairs:
-        return Claim(4, text, "not measured", "Sub-pixel convolution was not measured beside others.", open_)
-    latency = [other.quantities["latency_s"] / shuffle.quantities["latency_s"] for other, shuffle in pairs]
+        return LITTLE_DIFFERENCE
+    latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
     memory = _ratios(pairs, peak_memory)
-    fast_apart = sum(_surely_apart(other, shuffle) for other, shuffle in pairs)
+    latency_apart = sum(_surely_apart(other, shuffle) for other, shuffle in pairs)
     memory_apart = sum(not 1 / LITTLE <= ratio <= LITTLE for ratio in memory)
-    apart = (fast_apart / len(pairs), memory_apart / max(1, len(memory)))
-    verdict: Verdict = "does not hold" if min(apart) > 0.5 else "holds in part" if max(apart) > 0.05 else "holds"
-    figures = (
-        f"Against one-stage sub-pixel convolution the others take {_range(latency, 2)} times as long and "
+    shares = (latency_apart / len(pairs), memory_apart / max(1, len(memory)))
+    return replace(
+        LITTLE_DIFFERENCE,
+        verdict="does not hold" if min(shares) > 0.5 else "holds in part" if max(shares) > 0.05 else "holds",
+        gist=f"others: {_range(latency, 2)} times the latency, {_range(memory, 2)} times the memory",
+        figures=f"Against one-stage sub-pixel convolution the others take {_range(latency, 2)} times as long and "
         f"{_range(memory, 2)} times the peak memory; latency is surely more than {LITTLE - 1:.0%} apart in "
-        f"{fast_apart} of {len(pairs)} comparisons, memory in {memory_apart} of {len(memory)}."
+        f"{latency_apart} of {len(pairs)} comparisons, memory in {memory_apart} of {len(memory)}.",
     )
-    return Claim(4, text, verdict, figures, open_)
 
 
 def _pairs(evidence: Evidence, a: str, b: str) -> list[tuple[Record, Record]]:

@@ -10,18 +10,22 @@ from bench.report.evidence import CellResult, Evidence, Winner
 
 
 def summarise(evidence: Evidence, claims: Sequence[Claim]) -> list[str]:
-    """Return one sentence on speed, one on memory and arithmetic, and one for each claim."""
+    """Return a line on speed, one on memory and arithmetic, and one for each claim."""
+    fastest = _by(evidence, lambda result: result.fastest, tie="no significant winner")
+    leanest = _by(evidence, lambda result: result.leanest, tie="a tie")
+    cheapest = _by(evidence, lambda result: result.cheapest, tie="a tie")
     return [
-        _by(evidence, "Fastest", lambda result: result.fastest, tie="no significant winner"),
-        _by(evidence, "Least memory", lambda result: result.leanest, tie="a tie")
-        + " "
-        + _by(evidence, "Fewest FLOPs", lambda result: result.cheapest, tie="a tie"),
-        *(f"“{claim.text}” {claim.verdict.capitalize()}: {claim.figures}" for claim in claims),
+        f"Fastest: {fastest}.",
+        f"Least memory: {leanest}. Fewest FLOPs: {cheapest}.",
+        *(f"{claim.label}: {claim.verdict} ({claim.gist})." for claim in claims),
     ]
 
 
-def _by(evidence: Evidence, label: str, winner_of: Callable[[CellResult], Winner | None], tie: str) -> str:
+def _by(evidence: Evidence, winner_of: Callable[[CellResult], Winner | None], tie: str) -> str:
+    """Who wins how many of the cells."""
     winners = [winner for result in evidence.results if (winner := winner_of(result)) is not None]
-    counts = Counter(evidence.title(winner.names[0]) if winner.clear else tie for winner in winners)
-    parts = [f"{name} in {count}" for name, count in counts.most_common()]
-    return f"{label}, over {len(winners)} cells of scale × channels: {', '.join(parts)}."
+    if not winners:
+        return "nothing to say"
+    counts = Counter(evidence.title(winner.names[0]) if winner.clear else tie for winner in winners).most_common()
+    (name, count), *others = counts
+    return ", ".join([f"{name} in {count} of {len(winners)} cells", *(f"{name} in {count}" for name, count in others)])

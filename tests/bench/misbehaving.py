@@ -22,6 +22,10 @@ def environment(name: str) -> str | None:
     return os.environ.get(name)
 
 
+def parent_process() -> int:
+    return os.getppid()
+
+
 def main_file() -> str | None:
     return getattr(sys.modules["__main__"], "__file__", None)
 

@@ -71,7 +71,7 @@ def test_a_run_measures_everything_the_interface_promises(tiny_run: Path) -> Non
 
 def test_a_run_says_where_it_comes_from(tiny_run: Path) -> None:
     run = read_run(tiny_run)
-    assert run.facts["command"].endswith(f"run {' '.join(TINY)} --output {tiny_run}")
+    assert run.facts["command"] == f"python -m bench run {' '.join(TINY)} --output {tiny_run}"
     assert {"cpu", "usable_cores", "caches", "memory_bytes", "os", "torch", "torch_build"} <= run.fingerprint.keys()
     assert run.machine_info["node"] == ""
     assert not Journal.path_for(tiny_run).exists()

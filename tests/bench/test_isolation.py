@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -53,6 +54,14 @@ def test_a_misbehaving_worker_becomes_an_outcome(
 ) -> None:
     outcome = isolation.call(function, timeout=30)
     assert (outcome.kind, outcome.reason) == (kind, reason)
+
+
+def test_a_server_that_died_comes_back_pinned(isolation: Isolation) -> None:
+    server = isolation.call(misbehaving.parent_process, timeout=30).value
+    os.kill(server, signal.SIGKILL)
+    name, value = next(iter(PINNED_ENVIRONMENT.items()))
+    assert isolation.call(misbehaving.environment, name, timeout=60).value == value
+    assert isolation.call(misbehaving.parent_process, timeout=30).value != server
 
 
 def test_a_worker_that_hangs_is_ended(isolation: Isolation) -> None:

@@ -1,0 +1,65 @@
+"""The README says what the committed results say, and shows files that exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from bench.record import Run, read_run
+from bench.report.claims import judge_claims
+from bench.report.evidence import gather
+from bench.report.summary import summarise
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
+
+
+@pytest.fixture(scope="module")
+def reference() -> Run:
+    return read_run(ROOT / "results" / "reference.json")
+
+
+def test_the_findings_are_those_of_the_reference_run(reference: Run) -> None:
+    evidence = gather([reference])
+    for line in summarise(evidence, judge_claims(evidence)):
+        assert f"\n• {line}\n" in README
+
+
+def test_the_sentences_between_the_charts_are_true(reference: Run) -> None:
+    def ratios(name: str, quantity: str) -> list[float]:
+        by_cell = {(r.case.upsampler, r.case.cell): r.quantities[quantity] for r in reference.records}
+        cells = [r.case.cell for r in reference.records if r.case.upsampler == name and r.measured]
+        return [by_cell[name, cell] / by_cell["subpixel", cell] for cell in cells]
+
+    transposed = ratios("transposed", "latency_s")
+    assert f"takes {min(transposed):.2f} to {max(transposed):.2f} of one-stage PixelShuffle's time" in README
+    assert {round(ratio, 1) for ratio in ratios("transposed", "peak_allocated_bytes")} == {1.5}
+    assert max(ratios("transposed", "peak_tensor_bytes")) < 1
+    staged = ratios("subpixel_staged", "latency_s") + ratios("nearest_conv_staged", "latency_s")
+    assert f"cost {min(staged):.1f} to {max(staged):.1f} times" in README
+    learned = ("nearest_conv", "bilinear_conv", "subpixel", "transposed_phases")
+    for name in learned:
+        others = ratios(name, "latency_s")
+        assert all(fast < other for fast, other in zip(transposed, others, strict=True))
+
+
+@pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
+def test_every_link_and_picture_is_there(target: str) -> None:
+    assert (ROOT / target).exists()
+
+
+def test_the_library_example_is_true() -> None:
+    import torch
+
+    import upsample
+
+    module = upsample.create("subpixel", in_channels=64, out_channels=3, scale=4, icnr=True)
+    assert f"# {module(torch.rand(1, 64, 48, 48)).shape}" in README
+    shown = re.search(r"# Cost\((.*), \.\.\.\)", README)
+    assert shown is not None
+    assert shown[1] in str(upsample.cost(module, (1, 64, 48, 48)))
+    listed = re.search(r"# \[(.*), \.\.\.\]", README)
+    assert listed is not None
+    assert listed[1] in str(upsample.names())
