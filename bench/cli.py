@@ -48,8 +48,13 @@ def main() -> None:
     try:
         app()
     except UserError as error:
-        errors.print(f"upbench: {error}", markup=False, soft_wrap=True)
+        _say(f"upbench: {error}", errors)
         sys.exit(error.exit_code)
+
+
+def _say(line: str, console: Console = output) -> None:
+    """Print one line as it is: no markup, and no line breaks that would cut a path or a sentence in a log."""
+    console.print(line, markup=False, soft_wrap=True)
 
 
 @app.command(epilog="Example: upbench run --quick --scale 2,4 --channels 64 --output results/mine.json")
@@ -108,21 +113,21 @@ def run(
     )
     if dry_run:
         for case in cases:
-            output.print(case.id)
+            _say(case.id)
         minutes = session.estimated_minutes(cases, settings)
-        output.print(f"{len(cases)} cases, roughly {max(1, round(minutes))} min on a modest core")
+        _say(f"{len(cases)} cases, roughly {max(1, round(minutes))} min on a modest core")
         return
     try:
         finished = session.measure_to_file(cases, settings, output_file, resume, errors)
     except KeyboardInterrupt:
-        errors.print("Interrupted. Nothing that was measured is lost: run the same command with --resume.")
+        _say("Interrupted. Nothing that was measured is lost: run the same command with --resume.", errors)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     outcomes = Counter(record.outcome for record in finished.records)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    output.print(f"{len(finished.records)} cases ({counts}) written to {output_file}")
+    _say(f"{len(finished.records)} cases ({counts}) written to {output_file}")
     for record in finished.records:
         if record.outcome not in ("ok", "unsupported"):
-            output.print(f"  {record.outcome}: {record.case.id}: {record.outcome_reason}", markup=False)
+            _say(f"  {record.outcome}: {record.case.id}: {record.outcome_reason}")
     if not any(record.measured for record in finished.records):
         raise typer.Exit(EXIT_FAILED)
 
@@ -140,8 +145,8 @@ def report(
     from bench.report import write_report
 
     for line in write_report(runs, output_folder):
-        output.print(f"• {line}", markup=False)
-    output.print(f"Report: {output_folder / 'report.html'}", markup=False, soft_wrap=True)
+        _say(f"• {line}")
+    _say(f"Report: {output_folder / 'report.html'}")
 
 
 @app.command(epilog="Example: upbench compare results/before.json results/after.json")
@@ -155,10 +160,7 @@ def compare(
     run_a, run_b = read_run(a), read_run(b)
     differences = machine_differences(run_a, run_b)
     if differences:
-        output.print(
-            f"Different machines ({', '.join(differences)}): latencies are not comparable and are left out.",
-            style="bold",
-        )
+        _say(f"Different machines ({', '.join(differences)}): latencies are not comparable and are left out.")
     table = Table("case", "latency B/A", "95% interval", "verdict", "changed")
     for row in compare_runs(run_a, run_b):
         table.add_row(row.case_id, row.ratio_text, row.interval_text, row.verdict, ", ".join(row.changed) or "–")
@@ -188,7 +190,7 @@ def list_upsamplers(
             advice = f"{row.advice} [dim]{row.paper} {row.year}[/]"
             table.add_row(row.name, row.scales, f"{row.params:,}", f"{row.macs_per_pixel:,}", advice)
     output.print(table)
-    output.print("Parameters and multiply-accumulates per low-resolution pixel at 64→64 channels and scale 2.")
+    _say("Parameters and multiply-accumulates per low-resolution pixel at 64→64 channels and scale 2.")
 
 
 @app.command(epilog="Example: upbench doctor")

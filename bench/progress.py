@@ -67,9 +67,8 @@ class Lines:
         self._last = now
         rate = (now - self._start) / max(1, done_launches - self._done_before)
         left_s = rate * (expected_launches - done_launches)
-        self._console.print(
-            f"{done_launches}/{expected_launches} measured, about {left_s:.0f} s left, last: {doing}", highlight=False
-        )
+        line = f"{done_launches}/{expected_launches} measured, about {left_s:.0f} s left, last: {doing}"
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def watcher_for(console: Console) -> Bar | Lines:
