@@ -61,7 +61,7 @@ def _say(line: str, console: Console = output) -> None:
 def run(
     output_file: Annotated[Path, typer.Option("--output", dir_okay=False, help="The JSON file to write.")],
     quick: Annotated[bool, typer.Option("--quick", help="The default grid: a few minutes.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="The whole catalogue on a large grid: hours.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The whole catalogue on a large grid: an hour or more.")] = False,
     upsampler: Annotated[list[str] | None, typer.Option(help="Name from 'upbench list'; may be repeated.")] = None,
     scale: Annotated[str | None, typer.Option(help="Such as 2,3,4.")] = None,
     channels: Annotated[str | None, typer.Option(help="Such as 16,64; the width of a network's backbone.")] = None,
@@ -72,12 +72,14 @@ def run(
     layout: Annotated[str | None, typer.Option(help="contiguous, channels_last.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of one operator, such as 1,2.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0.")] = None,
-    precision: Annotated[float, typer.Option(help="Stop at this relative half-width of the 95% interval.")] = 0.03,
-    budget: Annotated[float, typer.Option(help="Seconds of launches for each case at most.")] = 10.0,
+    precision: Annotated[
+        float, typer.Option(min=0, help="Stop at this relative half-width of the 95% interval.")
+    ] = 0.03,
+    budget: Annotated[float, typer.Option(min=0, help="Seconds of launches for each case at most.")] = 10.0,
     time_limit: Annotated[
         float | None, typer.Option(help="Seconds for the whole sweep, as far as three launches a case allow.")
     ] = None,
-    timeout: Annotated[float, typer.Option(help="Seconds after which one worker is killed.")] = 120.0,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one worker is killed.")] = 120.0,
     allocator: Annotated[
         AllocatorChoice, typer.Option(help="Pinned for repeatable timings, default to time as deployed.")
     ] = AllocatorChoice.pinned,
