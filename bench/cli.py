@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the thing asked about failed, 2 wrong usage, 130 interrupt
 from __future__ import annotations
 
 import json
+import shlex
 import sys
 from collections import Counter
 from dataclasses import asdict, replace
@@ -19,7 +20,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from bench.errors import UserError
+from bench.errors import UsageError, UserError
 from bench.record import read_run
 
 app = typer.Typer(
@@ -50,6 +51,9 @@ def main() -> None:
     except UserError as error:
         _say(f"upbench: {error}", errors)
         sys.exit(error.exit_code)
+    except OSError as error:
+        _say(f"upbench: {error.filename}: {error.strerror}.", errors)
+        sys.exit(EXIT_FAILED)
 
 
 def _say(line: str, console: Console = output) -> None:
@@ -59,7 +63,9 @@ def _say(line: str, console: Console = output) -> None:
 
 @app.command(epilog="Example: upbench run --quick --scale 2,4 --channels 64 --output results/mine.json")
 def run(
-    output_file: Annotated[Path, typer.Option("--output", dir_okay=False, help="The JSON file to write.")],
+    output_file: Annotated[
+        Path | None, typer.Option("--output", dir_okay=False, help="The JSON file to write; not needed to --dry-run.")
+    ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The default grid: a few minutes.")] = False,
     full: Annotated[bool, typer.Option("--full", help="The whole catalogue on a large grid: an hour or more.")] = False,
     upsampler: Annotated[list[str] | None, typer.Option(help="Name from 'upbench list'; may be repeated.")] = None,
@@ -92,7 +98,7 @@ def run(
     from bench.sweep import Settings
 
     if quick and full:
-        raise grid.GridError("--quick and --full exclude each other.")
+        raise UsageError("--quick and --full exclude each other.")
     given = given_axes(
         upsamplers=",".join(upsampler) if upsampler else None,
         scales=scale,
@@ -119,10 +125,13 @@ def run(
         minutes = session.estimated_minutes(cases, settings)
         _say(f"{len(cases)} cases, roughly {max(1, round(minutes))} min on a modest core")
         return
+    if output_file is None:
+        raise UsageError("--output FILE.json is needed: where should the records go?")
     try:
         finished = session.measure_to_file(cases, settings, output_file, resume, errors)
     except KeyboardInterrupt:
-        _say("Interrupted. Nothing that was measured is lost: run the same command with --resume.", errors)
+        again = shlex.join(argument for argument in sys.argv[1:] if argument != "--resume")
+        _say(f"Interrupted. Nothing that was measured is lost. To go on: upbench {again} --resume", errors)
         raise typer.Exit(EXIT_INTERRUPTED) from None
     outcomes = Counter(record.outcome for record in finished.records)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
@@ -162,11 +171,12 @@ def compare(
     run_a, run_b = read_run(a), read_run(b)
     differences = machine_differences(run_a, run_b)
     if differences:
-        _say(f"Different machines ({', '.join(differences)}): latencies are not comparable and are left out.")
+        _say(f"Different conditions ({', '.join(differences)}): latencies are not comparable and are left out.")
     table = Table("case", "latency B/A", "95% interval", "verdict", "changed")
     for row in compare_runs(run_a, run_b):
         table.add_row(row.case_id, row.ratio_text, row.interval_text, row.verdict, ", ".join(row.changed) or "–")
     output.print(table)
+    _say("Verdicts at 5 %, shared between all cases; drift of the machine between the two runs counts as a difference.")
 
 
 @app.command("list", epilog="Example: upbench list --json")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.record import Record, Run
-from bench.statistics import Comparison, compare_latencies
+from bench.statistics import CONFIDENCE, Comparison, compare_latencies
 
 EXACT = ("flops", "params", "min_bytes", "peak_tensor_bytes", "peak_allocated_bytes")
 """Quantities that are the same every time on the same machine: any difference is a change."""
@@ -35,33 +35,40 @@ class Row:
 
 
 def machine_differences(a: Run, b: Run) -> list[str]:
-    """Return the parts of the fingerprints that keep latencies of the two runs from being compared."""
-    return [part for part in IDENTITY if a.fingerprint.get(part) != b.fingerprint.get(part)]
+    """Return what keeps latencies of the two runs from being compared: machine, torch, or the allocator's setting."""
+    differences = [part for part in IDENTITY if a.fingerprint.get(part) != b.fingerprint.get(part)]
+    if a.facts["settings"]["allocator"] != b.facts["settings"]["allocator"]:
+        differences.append("allocator")
+    return differences
 
 
 def compare_runs(a: Run, b: Run) -> list[Row]:
-    """Return a row for each case of either run, in A's order, those of B alone last."""
+    """Return a row for each case of either run, in A's order, those of B alone last.
+
+    "Slower" and "faster" are said at 5 %, shared between all cases that are compared (Bonferroni).
+    """
     by_id_a = {record.case.id: record for record in a.records}
     by_id_b = {record.case.id: record for record in b.records}
-    same_machine = not machine_differences(a, b)
-    return [_row(case_id, by_id_a.get(case_id), by_id_b.get(case_id), same_machine) for case_id in by_id_a | by_id_b]
+    compared = sum(
+        by_id_a[case_id].measured and by_id_b[case_id].measured for case_id in by_id_a.keys() & by_id_b.keys()
+    )
+    level = None if machine_differences(a, b) else (1 - CONFIDENCE) / max(1, compared)
+    return [_row(case_id, by_id_a.get(case_id), by_id_b.get(case_id), level) for case_id in by_id_a | by_id_b]
 
 
-def _row(case_id: str, a: Record | None, b: Record | None, same_machine: bool) -> Row:
+def _row(case_id: str, a: Record | None, b: Record | None, level: float | None) -> Row:
     if a is None or b is None:
         return Row(case_id, None, f"only in {'B' if a is None else 'A'}", ())
     changed = tuple(name for name in EXACT if a.quantities[name] != b.quantities[name])
     if not (a.measured and b.measured):
         return Row(case_id, None, f"A {a.outcome}, B {b.outcome}", changed)
-    if not same_machine:
+    if level is None:
         return Row(case_id, None, "not comparable", changed)
     comparison = compare_latencies(b.quantities["launch_medians_s"], a.quantities["launch_medians_s"])
     if comparison is None:
         return Row(case_id, None, "too few launches", changed)
-    if comparison.ratio.low > 1:
-        verdict = "B slower"
-    elif comparison.ratio.high < 1:
-        verdict = "B faster"
-    else:
+    if comparison.p_value >= level:
         verdict = "no difference seen"
+    else:
+        verdict = "B slower" if comparison.ratio.estimate > 1 else "B faster"
     return Row(case_id, comparison, verdict, changed)

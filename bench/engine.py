@@ -46,5 +46,6 @@ class Engine:
 
     def file_facts(self) -> dict[str, Any]:
         """What makes the file ours: schema, protocol, limits, and the cases without a latency."""
-        facts = run_facts([record.case for record in self._records], self.settings, self._limits)
+        cases = [record.case for record in self._records]
+        facts = run_facts(cases, self.settings, self._limits, interleaved=False)
         return run_level_fields(facts, self._records)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from itertools import product
 
@@ -52,7 +53,7 @@ class Axes:
                 if value not in allowed:
                     raise GridError(f"{axis[:-1]} must be one of {', '.join(allowed)}; got {value!r}.")
         for device in self.devices:
-            if device.split(":")[0] not in ("cpu", "cuda"):
+            if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
                 raise GridError(f"device must be cpu, cuda or cuda:N; got {device!r}.")
         numbers = (
             *self.scales,

@@ -25,7 +25,9 @@ from typing import Any, Literal
 
 import psutil
 
+from bench import allocator
 from bench.allocator import PINNED_ENVIRONMENT, Allocator
+from bench.errors import UserError
 
 OutcomeKind = Literal["ok", "unsupported", "out_of_memory", "timeout", "crashed", "unstable"]
 
@@ -34,6 +36,9 @@ PRELOAD = ("bench.worker", "torch._dynamo")
 
 QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
 """Keeps torch's profiler from writing to the terminal."""
+
+START_S = 120.0
+"""Allowed for the server's imports."""
 
 MEMORY_SHARE = 0.9
 """Share of the machine's available memory that a worker may take before its allocations fail."""
@@ -48,6 +53,10 @@ class Outcome:
     reason: str | None = None
 
 
+class ServerError(UserError):
+    """The server that forks workers is not as it must be; one sentence says why."""
+
+
 class UnsupportedCaseError(Exception):
     """Raised inside a worker: this case cannot be run here, for the reason that the message gives."""
 
@@ -56,14 +65,17 @@ class Isolation:
     """A source of fresh processes, all with the same allocator setting.
 
     Args:
-        allocator: ``pinned`` for timings that can be repeated, ``default`` to measure as deployed.
+        setting: the allocator ``pinned`` for timings that can be repeated, ``default`` to measure as deployed.
         preload: modules that the server imports once, so that no worker has to.
 
     Functions to be called must be importable: those of a ``__main__`` script are not.
+
+    Raises:
+        ServerError: at the first call, when the server runs already with another setting.
     """
 
-    def __init__(self, allocator: Allocator = "pinned", preload: tuple[str, ...] = PRELOAD) -> None:
-        self.allocator = allocator
+    def __init__(self, setting: Allocator = "pinned", preload: tuple[str, ...] = PRELOAD) -> None:
+        self.allocator = setting
         self.preload = preload
         self._context: ForkServerContext | None = None
 
@@ -90,13 +102,16 @@ class Isolation:
 
     def _started(self) -> ForkServerContext:
         if self._context is None:
-            context = multiprocessing.get_context("forkserver")
-            context.set_forkserver_preload(list(self.preload))
-            # The first process waits until the server has imported everything, so that no timeout has to allow for it.
-            first = context.Process(target=_nothing, daemon=True)
-            self._start(first)
-            first.join()
-            self._context = context
+            self._context = multiprocessing.get_context("forkserver")
+            self._context.set_forkserver_preload(list(self.preload))
+            # The first answer also waits until the server has imported everything, so that no timeout allows for it.
+            found = self.call(allocator.current, timeout=START_S).value
+            if allocator.is_glibc() and found != self.allocator:
+                self._context = None
+                raise ServerError(
+                    f"workers must start with the allocator {self.allocator}, but this program has already started "
+                    f"multiprocessing's fork server with the allocator {found}: measure in a program of its own."
+                )
         return self._context
 
     def _start(self, process: BaseProcess) -> None:
@@ -139,10 +154,6 @@ def _main_module_hidden() -> Iterator[None]:
         yield
     finally:
         sys.modules["__main__"] = main
-
-
-def _nothing() -> None:
-    """The first process's work."""
 
 
 def _run(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:

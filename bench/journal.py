@@ -6,6 +6,7 @@ header that says which sweep this is, so that two different ones cannot be mixed
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -55,6 +56,7 @@ class Journal:
             raise JournalError(
                 f"{path} holds an unfinished sweep: continue it with --resume, or delete that file to start anew."
             ) from None
+        cls._lock(file, path)
         journal = cls(path, header, [], file)
         journal._write(header)
         return journal
@@ -64,27 +66,31 @@ class Journal:
         """Reopen a journal, dropping a last line that was cut off.
 
         Raises:
-            JournalError: there is none, it is damaged, or it belongs to another sweep.
+            JournalError: there is none, it is damaged, another process writes it, or it belongs to another sweep.
         """
         path = cls.path_for(output)
         if not path.exists():
             raise JournalError(f"there is nothing to resume: {path} does not exist.")
-        text = path.read_text()
-        whole = text[: text.rfind("\n") + 1]
         try:
+            text = path.read_text()
+            whole = text[: text.rfind("\n") + 1]
             lines = [json.loads(line) for line in whole.splitlines()]
         except ValueError as error:
             raise JournalError(f"{path} is damaged ({error}); delete it to start anew.") from error
         if not lines:
             raise JournalError(f"{path} is empty; delete it to start anew.")
+        if not all(isinstance(line, dict) for line in lines):
+            raise JournalError(f"{path} is not a journal; delete it to start anew.")
         for key, value in header.items():
             if lines[0].get(key) != value:
                 raise JournalError(
-                    f"{path} belongs to another sweep: its {key} differs; resume with the same options on the "
-                    "same machine and commit, or delete that file to start anew."
+                    f"{path} belongs to another sweep: its {key} differs; resume with the same options, code "
+                    "and machine, or delete that file to start anew."
                 )
+        file = path.open("a")
+        cls._lock(file, path)
         os.truncate(path, len(whole.encode()))
-        return cls(path, lines[0], lines[1:], path.open("a"))
+        return cls(path, lines[0], lines[1:], file)
 
     def __enter__(self) -> Self:
         return self
@@ -103,6 +109,15 @@ class Journal:
         """Remove the journal, once everything it knows is in the output."""
         self._file.close()
         self.path.unlink()
+
+    @staticmethod
+    def _lock(file: TextIO, path: Path) -> None:
+        """Keep a second process from measuring the same sweep; the lock goes with the process."""
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.close()
+            raise JournalError(f"{path} is being written by another process; wait for it or end it.") from None
 
     def _write(self, line: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(line) + "\n")

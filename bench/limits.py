@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import torch
 
 from bench.stopwatch import stopwatch_for
-from bench.workload import DTYPES
+from bench.workload import DTYPES, use_device
 
 MATRIX_SIDE = 1536
 COPY_BYTES = 256 << 20
@@ -33,7 +33,7 @@ class Limits:
 def measure_limits(dtype: str, threads: int, device: str) -> Limits:
     """Measure both limits in this process."""
     torch.set_num_threads(threads)
-    kind, place = DTYPES[dtype], torch.device(device)
+    kind, place = DTYPES[dtype], use_device(device)
     stopwatch = stopwatch_for(place)
     left, right = torch.randn(2, MATRIX_SIDE, MATRIX_SIDE, dtype=kind, device=place)
     product = torch.empty_like(left)

@@ -12,7 +12,7 @@ from bench.workload import create_module, is_network
 
 CHANNELS = 64
 SIDE = 96
-SCALES_SHOWN = range(2, 9)
+SCALES_TRIED = range(2, 17)
 
 
 @dataclass(frozen=True)
@@ -56,5 +56,9 @@ def _row(card: upsample.Card) -> Row:
 
 
 def _scales(name: str) -> str:
-    able = [scale for scale in SCALES_SHOWN if upsample.refusal(name, scale) is None]
-    return "any whole" if len(able) == len(SCALES_SHOWN) else ", ".join(map(str, able)) + ", …"
+    able = [scale for scale in SCALES_TRIED if upsample.refusal(name, scale) is None]
+    if able == list(SCALES_TRIED):
+        return "any whole"
+    if able == list(range(able[0], able[-1] + 1)):
+        return f"{able[0]} to {able[-1]}"
+    return ", ".join(map(str, able)) + ", …"

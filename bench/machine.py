@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import platform
 import shlex
 import sys
@@ -14,6 +15,8 @@ import torch
 from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
 from pytest_benchmark.utils import get_commit_info
 
+import bench
+import upsample
 from bench.grid import usable_cores
 
 CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -61,6 +64,16 @@ def commit_info() -> dict[str, Any]:
     return dict(get_commit_info())
 
 
+def source_digest() -> str:
+    """Identify the code that measures: a digest of every source file of the two packages."""
+    digest = hashlib.sha256()
+    for package in (bench, upsample):
+        folder = Path(package.__path__[0])
+        for path in sorted(folder.rglob("*.py")):
+            digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
 def provenance() -> dict[str, Any]:
     """What a run says of itself: its command line and the versions of what measured it."""
     program = Path(sys.argv[0])
@@ -68,5 +81,6 @@ def provenance() -> dict[str, Any]:
     return {
         "command": shlex.join([*name.split(), *sys.argv[1:]]),
         "version": version("upsample-bench"),
+        "source": source_digest(),
         "pytest_benchmark_version": version("pytest-benchmark"),
     }

@@ -8,6 +8,7 @@ installed, so nothing heavy is imported before a case is measured.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -41,22 +42,32 @@ def worker_clock() -> float:
 
 def _advance(rounds_s: Iterator[float]) -> None:
     global _now_s
-    _now_s += next(rounds_s)
+    # Profiling calls once more than there are rounds.
+    _now_s += next(rounds_s, 0.0)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register ``--benchmark``, the axes of the grid, and where a project keeps its benchmarks."""
+    """Register ``--benchmark``, and where a project keeps its benchmarks."""
     parser.getgroup("benchmark").addoption(
         "--benchmark",
         action="store_true",
         help="Run the benchmarks and only them; without paths, those of the ini option benchmark_paths.",
     )
-    group = parser.getgroup(
-        "upsample-bench", "axes of upsample-bench's own suite (pytest --benchmark --pyargs bench.suite)"
-    )
+    parser.addini("benchmark_paths", "Where 'pytest --benchmark' finds benchmarks when no path is given.", type="args")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
+    """Register the axes where our own suite is asked for, and nowhere else.
+
+    Their names are general, and another project's conftest may well have a ``--threads`` of its own.
+    """
+    asked_for = [*args, *early_config.getini("benchmark_paths")]
+    if not any(re.search(r"bench[./]suite", argument) for argument in asked_for):
+        return
+    group = parser.getgroup("upsample-bench", "axes of upsample-bench's own suite")
     for axis, example in AXES.items():
         group.addoption(f"--{axis.replace('_', '-')}", dest=f"upbench_{axis}", metavar="LIST", help=example)
-    parser.addini("benchmark_paths", "Where 'pytest --benchmark' finds benchmarks when no path is given.", type="args")
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -64,6 +75,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Turn ``--benchmark`` into pytest-benchmark's own ``--benchmark-only`` before that plugin reads it."""
     if not config.getoption("benchmark"):
         return
+    if not config.pluginmanager.hasplugin("benchmark"):
+        raise pytest.UsageError("--benchmark needs the plugin pytest-benchmark, which '-p no:benchmark' turns off.")
     config.option.benchmark_only = True
     paths = config.getini("benchmark_paths")
     if paths and config.args_source is not pytest.Config.ArgsSource.ARGS:
@@ -82,7 +95,7 @@ def chosen_cases(config: pytest.Config) -> list[Case]:
     from bench.options import given_axes
 
     try:
-        given = given_axes(**{axis: config.getoption(f"upbench_{axis}") for axis in AXES})
+        given = given_axes(**{axis: config.getoption(f"upbench_{axis}", None) for axis in AXES})
         return grid.expand(replace(grid.quick(), **given))
     except grid.GridError as error:
         raise pytest.UsageError(str(error)) from error

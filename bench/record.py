@@ -58,6 +58,10 @@ QUANTITIES = (
 """The fields of every record beside those of its case; None where a quantity does not apply or was not reached."""
 
 
+RUN_FACTS = ("command", "version", "source", "settings", "interleaved", "limits", "cards")
+"""What a file says of its run as a whole, under ``upsample_bench``."""
+
+
 class RecordError(UserError):
     """A file cannot be read as records; one sentence says which and why."""
 
@@ -145,7 +149,7 @@ class Run:
     Attributes:
         records: one for each case.
         machine_info, commit_info: as pytest-benchmark writes them; the machine's ``fingerprint`` is ours.
-        facts: the command line, protocol, measured limits and version of this package.
+        facts: :data:`RUN_FACTS`: command line, code, protocol, measured limits, and the upsamplers' cards.
         measured_at: ISO 8601 time of the run's end.
     """
 
@@ -158,7 +162,7 @@ class Run:
     @property
     def fingerprint(self) -> dict[str, Any]:
         """What identifies the machine and the software that decides its speed."""
-        return dict(self.machine_info.get("fingerprint", {}))
+        return dict(self.machine_info["fingerprint"])
 
 
 def counting_launches(launches: Iterable[Launch]) -> list[Launch]:
@@ -264,8 +268,12 @@ def read_run(path: Path) -> Run:
         records = [_from_benchmark(benchmark) for benchmark in own]
         records += [_from_extra_info(extra_info) for extra_info in ours.get("not_measured", [])]
         facts = {key: value for key, value in ours.items() if key not in ("schema", "not_measured")}
+        missing = [name for name in RUN_FACTS if name not in facts]
+        if missing:
+            raise RecordError(f"{path} is damaged: it lacks {', '.join(missing)}.")
+        dict(document["machine_info"]["fingerprint"])
         return Run(tuple(records), document["machine_info"], document["commit_info"], facts, document["datetime"])
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise RecordError(f"{path} is damaged: a record lacks or garbles the field {error}.") from error
 
 

@@ -38,24 +38,30 @@ def measure_to_file(cases: Sequence[Case], settings: Settings, output: Path, res
         "settings": asdict(settings),
         "cases": [case.id for case in cases],
         "fingerprint": info["fingerprint"],
-        "commit": commit.get("id"),
+        "source": machine.source_digest(),
     }
     with Journal.resume(output, header) if resume else Journal.create(output, header) as journal:
         with watcher_for(console) as watcher:
             sweep = Sweep(cases, settings, Isolation(settings.allocator), journal, watcher)
             records = sweep.run()
-        run = Run(tuple(records), info, commit, run_facts(cases, settings, sweep.limits))
+        run = Run(tuple(records), info, commit, run_facts(cases, settings, sweep.limits, interleaved=True))
         write_run(run, output)
         journal.delete()
     return run
 
 
-def run_facts(cases: Sequence[Case], settings: Settings, limits: list[dict[str, Any]]) -> dict[str, Any]:
-    """What the file says of the run as a whole, so that a report needs nothing but the file."""
+def run_facts(
+    cases: Sequence[Case], settings: Settings, limits: list[dict[str, Any]], interleaved: bool
+) -> dict[str, Any]:
+    """What the file says of the run as a whole, so that a report needs nothing but the file.
+
+    ``interleaved``: whether the cases of a cell were launched next to each other in random order.
+    """
     measured = {case.upsampler for case in cases}
     return {
         **machine.provenance(),
         "settings": asdict(settings),
+        "interleaved": interleaved,
         "limits": limits,
         "cards": {row.name: asdict(row) for row in listing() if row.name in measured},
     }

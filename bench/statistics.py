@@ -29,10 +29,6 @@ class Interval:
         """Half the interval's width as a share of the estimate, on the logarithmic scale: 0.02 is ±2 %."""
         return float(np.sqrt(self.high / self.low) - 1)
 
-    def overlaps(self, other: Interval) -> bool:
-        """Whether the two intervals have a value in common."""
-        return self.low <= other.high and other.low <= self.high
-
 
 @dataclass(frozen=True)
 class Comparison:

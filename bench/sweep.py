@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from bench import meters, worker
 from bench.allocator import Allocator
-from bench.case import Case
+from bench.case import Case, Cell
 from bench.control import quiet_time
 from bench.errors import UserError
 from bench.isolation import Isolation, Outcome
@@ -25,6 +25,9 @@ from bench.stopping import OutOfTime, Precise, Progress, Reason, Spent, StopRule
 
 ONCE: tuple[meters.Stage, ...] = ("examine", "alone")
 """The stages that take one worker for each case; launches are repeated."""
+
+MACHINE_TIMEOUT_S = 120.0
+"""For questions to the machine itself, whatever a case is allowed."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +74,7 @@ class Watcher(Protocol):
 
 
 class MemoryLog:
-    """A log that keeps nothing on disk, for a single case."""
+    """A log that keeps nothing on disk."""
 
     def __init__(self) -> None:
         self.entries: list[dict[str, Any]] = []
@@ -88,20 +91,24 @@ class _State:
     fields: dict[str, Any] = field(default_factory=dict)
     finished_stages: set[str] = field(default_factory=set)
     launches: list[Launch] = field(default_factory=list)
+    medians: list[float] = field(default_factory=list)
     spent_s: float = 0.0
+    enough: Reason | None = None
     failure: tuple[str, str] | None = None
 
     @property
     def workers_done(self) -> int:
         return len(self.finished_stages) + len(self.launches)
 
-    def learn(self, entry: Mapping[str, Any]) -> None:
+    def learn(self, entry: Mapping[str, Any], rules: Sequence[StopRule]) -> None:
         if entry["outcome"] != "ok":
             self.failure = (entry["outcome"], entry["reason"])
             return
         if entry["stage"] == "launch":
             self.launches.append(Launch.from_fields(entry["pass"], entry["fields"]))
             self.spent_s += entry["seconds"]
+            self.medians = [launch.median_s for launch in counting_launches(self.launches)]
+            self.enough = first_reason(rules, Progress(self.medians, len(self.launches), self.spent_s))
         else:
             self.finished_stages.add(entry["stage"])
             self.fields |= entry["fields"]
@@ -135,12 +142,11 @@ class Sweep:
         self._controls: dict[int, list[float]] = {}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._start = time.monotonic()
-        self._rules: list[StopRule] = [
+        self._rules = (
             Precise(settings.precision, settings.least_launches),
             Spent(settings.budget_s, settings.least_launches, settings.most_launches),
-        ]
-        if settings.time_limit_s is not None:
-            self._rules.append(OutOfTime(settings.time_limit_s))
+        )
+        self._time_limit = None if settings.time_limit_s is None else OutOfTime(settings.time_limit_s)
         for entry in log.entries:
             self._learn(entry)
 
@@ -174,20 +180,20 @@ class Sweep:
     def _undecided(self) -> list[Case]:
         return [case for case in self.cases if self._stop_reason(self._states[case.id]) is None]
 
-    def _stop_reason(self, state: _State) -> Reason | str | None:
+    def _stop_reason(self, state: _State) -> str | None:
         if state.failure is not None:
             return state.failure[0]
-        medians = [launch.median_s for launch in counting_launches(state.launches)]
-        progress = Progress(medians, len(state.launches), state.spent_s, time.monotonic() - self._start)
-        return first_reason(self._rules, progress)
+        out_of_time = self._time_limit is not None and self._time_limit.satisfied(
+            Progress(state.medians, len(state.launches), state.spent_s, time.monotonic() - self._start)
+        )
+        return state.enough or ("time limit" if out_of_time else None)
 
     def _shuffled(self, sweep_pass: int) -> Iterator[Case]:
         """Cells in random order, and within each its cases in random order; the same after resuming."""
         order = random.Random(f"{self.settings.seed}-{sweep_pass}")
-        by_cell: dict[tuple[object, ...], list[Case]] = {}
-        for case in self._undecided():
-            cell = case.cell
-            by_cell.setdefault((cell.scale, cell.channels, cell.height, cell.width), []).append(case)
+        by_cell: dict[Cell, list[Case]] = {}
+        for case in self.cases:
+            by_cell.setdefault(case.cell, []).append(case)
         blocks = list(by_cell.values())
         order.shuffle(blocks)
         for block in blocks:
@@ -215,7 +221,9 @@ class Sweep:
             self._ask_machine("limits", list(key), worker.limits)
 
     def _ask_machine(self, question: str, arguments: list[Any], function: Callable[..., Any]) -> None:
-        outcome = self._isolation.call(function, *arguments, timeout=self.settings.timeout_s)
+        outcome = self._isolation.call(function, *arguments, timeout=MACHINE_TIMEOUT_S)
+        if question == "control" and outcome.kind != "ok":
+            raise MachineError(f"the control operator cannot run on this machine: {outcome.reason}")
         entry = {"machine": question, "of": arguments, **_as_entry(outcome)}
         self._log.append(entry)
         self._learn(entry)
@@ -225,20 +233,18 @@ class Sweep:
             self._learn_machine(entry)
         elif entry["case"] in self._states:
             state = self._states[entry["case"]]
-            state.learn(entry)
+            state.learn(entry, self._rules)
             if entry["stage"] == "launch" and entry["outcome"] == "ok":
                 self._controls[state.case.cell.threads] += entry["fields"]["control_s"]
 
     def _learn_machine(self, entry: Mapping[str, Any]) -> None:
-        answered = entry["outcome"] == "ok"
         if entry["machine"] == "control":
             (threads,) = entry["of"]
-            if not answered:
-                raise MachineError(f"the control operator cannot run on this machine: {entry['reason']}")
             self._controls[threads] = list(entry["fields"])
         else:
             dtype, threads, device = entry["of"]
-            self._limits[dtype, threads, device] = Limits(**entry["fields"]) if answered else None
+            known = Limits(**entry["fields"]) if entry["outcome"] == "ok" else None
+            self._limits[dtype, threads, device] = known
 
     def _tell(self, case: Case, stage: meters.Stage) -> None:
         if self._watcher is None:

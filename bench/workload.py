@@ -9,7 +9,7 @@ from torch import Tensor
 
 import upsample
 from bench import inputs
-from bench.case import Case, Cell
+from bench.case import Case
 from bench.isolation import UnsupportedCaseError
 
 WEIGHT_SEED = 0
@@ -33,11 +33,6 @@ class Workload:
         """One forward pass."""
         output: Tensor = self.module(self.input)
         return output
-
-    def synchronize(self) -> None:
-        """Wait until the device has finished what was asked of it."""
-        if self.input.device.type == "cuda":
-            torch.cuda.synchronize(self.input.device)
 
 
 def is_network(name: str) -> bool:
@@ -68,7 +63,7 @@ def build(case: Case, quiet_control_s: float | None = None) -> Workload:
     """
     cell = case.cell
     torch.set_num_threads(cell.threads)
-    device = _device(cell)
+    device = use_device(cell.device)
     dtype, layout = DTYPES[cell.dtype], LAYOUTS[cell.layout]
     module = create_module(case).eval().to(device=device, dtype=dtype)
     module = module.to(memory_format=layout)  # type: ignore[call-overload]  # an overload that torch's stubs lack
@@ -79,8 +74,15 @@ def build(case: Case, quiet_control_s: float | None = None) -> Workload:
     return Workload(case, module, source.to(device=device, dtype=dtype, memory_format=layout), quiet_control_s)
 
 
-def _device(cell: Cell) -> torch.device:
-    device = torch.device(cell.device)
-    if device.type == "cuda" and not torch.cuda.is_available():
-        raise UnsupportedCaseError("this build of torch sees no CUDA device")
+def use_device(name: str) -> torch.device:
+    """Return the device called ``name`` and make it the current one, which events and memory statistics speak of.
+
+    Raises:
+        UnsupportedCaseError: there is no such device here.
+    """
+    device = torch.device(name)
+    if device.type == "cuda":
+        if (device.index or 0) >= torch.cuda.device_count():
+            raise UnsupportedCaseError(f"torch sees {torch.cuda.device_count()} CUDA devices here; {name} is not there")
+        torch.cuda.set_device(device)
     return device

@@ -14,8 +14,10 @@ from difflib import get_close_matches
 from functools import cache
 from typing import Any, TypeVar
 
+import torch
+
 import upsample
-from upsample.contract import Card, UnknownUpsamplerError, UpsampleError, Upsampler
+from upsample.contract import Card, UnknownUpsamplerError, UnsupportedError, UpsampleError, Upsampler
 
 UpsamplerClass = TypeVar("UpsamplerClass", bound=type[Upsampler])
 
@@ -62,7 +64,7 @@ def _entry(name: str) -> _Entry:
 
 
 def names() -> list[str]:
-    """Return the names of all upsamplers, family by family in their textbook order."""
+    """Return the names of all upsamplers, family by family, each family in the order of its file."""
     return [card.name for card in cards()]
 
 
@@ -81,9 +83,15 @@ def card(name: str) -> Card:
     return _entry(name).card
 
 
-def refusal(name: str, scale: object) -> str | None:
+def refusal(name: str, scale: Any) -> str | None:
     """Say why the upsampler called ``name`` cannot do ``scale``, or return None when it can."""
-    return _entry(name).cls.refusal(scale)
+    try:
+        # Building one on the meta device takes no memory, and asks the options of the card as well as the class.
+        with torch.device("meta"):
+            create(name, 1, 1, scale)
+    except UnsupportedError as error:
+        return str(error)
+    return None
 
 
 def create(name: str, in_channels: int, out_channels: int, scale: int, **options: Any) -> Upsampler:

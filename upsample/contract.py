@@ -129,6 +129,17 @@ def conv_work(batch: int, in_channels: int, out_channels: int, positions: int, k
     return Work(flops=2 * batch * in_channels * out_channels * positions * kernel_size**2)
 
 
+def same_padding(kernel_size: int) -> int:
+    """Return the padding with which a convolution keeps the size of its input.
+
+    Raises:
+        UpsampleError: the kernel is even, so that no padding does.
+    """
+    if kernel_size < 1 or kernel_size % 2 == 0:
+        raise UpsampleError(f"kernel_size must be odd, so that the convolution keeps the size; got {kernel_size}.")
+    return kernel_size // 2
+
+
 def power_of_two(scale: int) -> bool:
     """Whether ``scale`` is 2, 4, 8 …: what an upsampler made of ×2 stages can reach."""
     return scale >= 2 and scale & (scale - 1) == 0

@@ -21,7 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.catalogue import register
-from upsample.contract import Card, UpsampleError, Upsampler, Work, conv_work, power_of_two
+from upsample.contract import Card, UpsampleError, Upsampler, Work, conv_work, power_of_two, same_padding
 
 Mode = Literal["nearest", "nearest-exact", "bilinear", "bicubic", "area"]
 
@@ -98,7 +98,7 @@ class _ModeAndConv(Upsampler):
         if mode not in get_args(Mode):
             raise UpsampleError(f"mode must be one of {', '.join(get_args(Mode))}; got {mode!r}.")
         self.mode: Mode = mode
-        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=kernel_size // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=same_padding(kernel_size))
 
 
 @register(

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.catalogue import register
-from upsample.contract import Card, Upsampler, Work, conv_work, power_of_two
+from upsample.contract import Card, Upsampler, Work, conv_work, power_of_two, same_padding
 
 
 def pixel_shuffle(input: Tensor, scale: int) -> Tensor:
@@ -73,7 +73,7 @@ class SubPixel(Upsampler):
         self, in_channels: int, out_channels: int, scale: int, kernel_size: int = 3, icnr: bool = False
     ) -> None:
         super().__init__(in_channels, out_channels, scale)
-        self.conv = nn.Conv2d(in_channels, out_channels * scale**2, kernel_size, padding=kernel_size // 2)
+        self.conv = nn.Conv2d(in_channels, out_channels * scale**2, kernel_size, padding=same_padding(kernel_size))
         if icnr:
             icnr_(self.conv, scale)
 

@@ -21,7 +21,7 @@ WARM_UP_S = 0.03
 ROUND_S = 0.001
 """The control looks between rounds, so that they are short against the disturbances that it must see."""
 
-ROUNDS_AT_ONCE = 10
+CALLS_AT_ONCE = 10
 QUIET_S = 0.05
 LEAST_ROUNDS = 3
 LAUNCH_S = 0.5
@@ -42,10 +42,12 @@ class Latency(Meter):
     def measure(self, workload: Workload) -> dict[str, Any]:
         stopwatch = stopwatch_for(workload.input.device)
         call_s = warm_up(workload, stopwatch)
-        iterations = max(1, round(ROUND_S / call_s))
-        quiet_s = workload.quiet_control_s if workload.input.device.type == "cpu" else None
-        # The control looks between rounds; without one, rounds are queued together so that the device never waits.
-        rounds_at_once = ROUNDS_AT_ONCE if quiet_s is None else 1
+        if workload.input.device.type == "cpu":
+            # The control looks between rounds.
+            quiet_s, iterations, rounds_at_once = workload.quiet_control_s, max(1, round(ROUND_S / call_s)), 1
+        else:
+            # Each call starts with a flushed cache, and calls are queued together so that the device never waits.
+            quiet_s, iterations, rounds_at_once = None, 1, CALLS_AT_ONCE
         rounds = Rounds(quiet_s)
         gc.disable()
         faults = _page_faults()

@@ -21,7 +21,6 @@ class Claim:
     """A claim and what this run says to it.
 
     Attributes:
-        number: in the field's list of claims that this project means to settle.
         text: the claim as it is usually put.
         label: the same for one line of a terminal.
         verdict: of this run.
@@ -30,7 +29,6 @@ class Claim:
         open: what this run cannot say, or what must be known to read the figures.
     """
 
-    number: int
     text: str
     label: str
     verdict: Verdict = "not measured"
@@ -40,19 +38,16 @@ class Claim:
 
 
 UPSAMPLE_LAST = Claim(
-    1,
     "Convolving at low resolution and upsampling last costs less than upsampling first.",
     "Upsampling last costs less than first",
     open="Whether it also recovers more high-frequency detail as training goes on was not measured here.",
 )
 FOUR_SMALL_KERNELS = Claim(
-    2,
     "A 4×4 stride-2 transposed convolution is four 2×2 convolutions plus periodic shuffling.",
     "Transposed 4×4 is four 2×2 + shuffle",
     open="Cutting the small kernels from the large one at every call is in their time.",
 )
 LITTLE_DIFFERENCE = Claim(
-    4,
     "PixelShuffle differs little from the others in quality, memory and speed.",
     "PixelShuffle differs little",
     open="Quality was not measured here.",
@@ -146,5 +141,7 @@ def _surely_apart(a: Record, b: Record) -> bool:
 
 
 def _range(values: Sequence[float], digits: int = 1) -> str:
+    if not values:
+        return "an unknown number of"
     low, high = f"{min(values):.{digits}f}", f"{max(values):.{digits}f}"
     return low if low == high else f"{low} to {high}"

@@ -1,7 +1,7 @@
 """The records of one machine, arranged for judging: settings, cells, and who wins a cell by which measure.
 
-An upsampler is called fastest only when it beats each rival of its cell in a test over launches, which ran next to each
-other in random order, at 5 % shared between the rivals (Bonferroni). Memory and FLOPs are exact and need no test.
+An upsampler is called fastest only when it beats each rival of its cell, unstable ones included, in a test over
+launches, at 5 % shared between the rivals (Bonferroni). Memory and FLOPs are exact and need no test.
 """
 
 from __future__ import annotations
@@ -92,10 +92,9 @@ class Winner:
 
 @dataclass(frozen=True)
 class CellResult:
-    """The operators that compete in one cell, and the best by each measure; None where nothing was measured."""
+    """The best operators of one cell by each measure; None where nothing was measured that can be trusted."""
 
     cell: Cell
-    records: tuple[Record, ...]
     fastest: Winner | None
     leanest: Winner | None
     cheapest: Winner | None
@@ -127,6 +126,11 @@ class Evidence:
         """Those that compete with each other: not networks, not textbook definitions."""
         return [name for name in self.names if self.cards[name]["kind"] == "operator"]
 
+    @property
+    def interleaved(self) -> bool:
+        """Whether rivals were launched next to each other in random order, so that drift fell on all of them alike."""
+        return len(self.runs) == 1 and bool(self.runs[0].facts["interleaved"])
+
     @cached_property
     def settings(self) -> list[Setting]:
         """The settings of the operators, in order of appearance."""
@@ -155,11 +159,9 @@ class Evidence:
     def _judge(self, cell: Cell) -> CellResult:
         in_cell = self.in_cell(cell)
         records = tuple(in_cell[name] for name in self.operators if name in in_cell)
-        sure = [record for record in records if record.outcome == "ok" and record.latency is not None]
         return CellResult(
             cell,
-            records,
-            fastest=_fastest(sure),
+            fastest=_fastest([record for record in records if record.latency is not None]),
             leanest=_least(records, peak_memory),
             cheapest=_least(records, lambda record: record.quantities["flops"]),
         )
@@ -175,8 +177,8 @@ def gather(runs: Sequence[Run]) -> Evidence:
         differences = machine_differences(runs[0], run)
         if differences:
             raise RecordError(
-                f"the records come from different machines ({', '.join(differences)} differ): write one report for "
-                "each, or set two runs side by side with 'upbench compare'."
+                f"the records were measured under different conditions ({', '.join(differences)} differ): write one "
+                "report for each, or set two runs side by side with 'upbench compare'."
             )
     by_id = {record.case.id: record for run in runs for record in run.records}
     if not any(record.measured for record in by_id.values()):
@@ -191,8 +193,8 @@ def compare_records(a: Record, b: Record) -> Comparison | None:
 
 def peak_memory(record: Record) -> int | None:
     """The peak that decides who is leanest: the allocator's on its device, exact on the CPU."""
-    on_cpu = record.case.cell.device == "cpu"
-    value = record.quantities["peak_allocated_bytes" if on_cpu else "peak_cuda_allocated_bytes"]
+    on_cuda = record.case.cell.device.startswith("cuda")
+    value = record.quantities["peak_cuda_allocated_bytes" if on_cuda else "peak_allocated_bytes"]
     return None if value is None else int(value)
 
 
@@ -203,10 +205,12 @@ def output_bytes(cell: Cell) -> int:
 
 
 def _fastest(records: Sequence[Record]) -> Winner | None:
-    if not records:
-        return None
+    """The fastest among those that can be trusted; an unstable rival must be beaten like any other."""
     ordered = sorted(records, key=lambda record: record.quantities["latency_s"])
-    best, rivals = ordered[0], ordered[1:]
+    best = next((record for record in ordered if record.outcome == "ok"), None)
+    if best is None:
+        return None
+    rivals = [record for record in ordered if record is not best]
     comparisons = {rival.case.upsampler: compare_records(rival, best) for rival in rivals}
     level = (1 - CONFIDENCE) / max(1, len(rivals))
     tied = [name for name, comparison in comparisons.items() if not _beaten(comparison, level)]

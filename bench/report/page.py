@@ -33,6 +33,7 @@ def write_page(
     page = environment.get_template("page.html.j2").render(
         run=evidence.runs[0],
         runs=evidence.runs,
+        interleaved=evidence.interleaved,
         findings=findings,
         claims=claims,
         answers=_html(tables.answers),

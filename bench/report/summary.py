@@ -23,9 +23,9 @@ def summarise(evidence: Evidence, claims: Sequence[Claim]) -> list[str]:
 
 def _by(evidence: Evidence, winner_of: Callable[[CellResult], Winner | None], tie: str) -> str:
     """Who wins how many of the cells."""
-    winners = [winner for result in evidence.results if (winner := winner_of(result)) is not None]
+    winners = [winner_of(result) for result in evidence.results]
     if not winners:
-        return "nothing to say"
-    counts = Counter(evidence.title(winner.names[0]) if winner.clear else tie for winner in winners).most_common()
-    (name, count), *others = counts
+        return "no operator was measured"
+    names = ["no latency to trust" if w is None else evidence.title(w.names[0]) if w.clear else tie for w in winners]
+    (name, count), *others = Counter(names).most_common()
     return ", ".join([f"{name} in {count} of {len(winners)} cells", *(f"{name} in {count}" for name, count in others)])

@@ -109,6 +109,7 @@ def _result(evidence: Evidence, record: Record) -> dict[str, str]:
         **_what_varies(evidence, cell),
         "latency, ms": _latency(record),
         "95 % interval, ms": _interval(record),
+        "launches, quiet": _launches(record),
         "peak allocated, MiB": _scaled(quantities["peak_allocated_bytes"], MIB),
         "live tensors, MiB": _scaled(quantities["peak_tensor_bytes"], MIB),
         "resident, MiB": _scaled(quantities["peak_rss_bytes"], MIB),
@@ -129,6 +130,13 @@ def _interval(record: Record) -> str:
     if record.latency is None:
         return "–"
     return f"{record.latency.low * 1e3:.3g} to {record.latency.high * 1e3:.3g}"
+
+
+def _launches(record: Record) -> str:
+    """How many were made, and how many of them were undisturbed enough."""
+    if record.quantities["launches"] is None:
+        return "–"
+    return f"{record.quantities['launches']}, {record.quantities['quiet_launches']}"
 
 
 def _scaled(value: float | None, unit: float) -> str:

@@ -96,6 +96,7 @@ def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Pat
         (["--dtype", "int8"], "dtype must be one of float32, float64, bfloat16, float16; got 'int8'."),
         (["--layout", "nhwc"], "layout must be one of contiguous, channels_last; got 'nhwc'."),
         (["--device", "tpu"], "device must be cpu, cuda or cuda:N; got 'tpu'."),
+        (["--device", "cpu:0"], "device must be cpu, cuda or cuda:N; got 'cpu:0'."),
         (["--channels", ","], "channels needs at least one value; got ','."),
         (["--quick", "--full"], "--quick and --full exclude each other."),
         (["--resume"], "there is nothing to resume"),
@@ -107,6 +108,19 @@ def test_a_wrong_option_is_wrong_usage_in_one_sentence(arguments: list[str], mes
     assert message in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_must_be_told_where_to_write() -> None:
+    result = upbench("run", "--quick")
+    assert (result.returncode, "--output FILE.json is needed" in result.stderr) == (2, True)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    write_run(small_run(), tmp_path / "a.json")
+    result = upbench("report", "a.json", "--output", "file/plots", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr == "upbench: file/plots: Not a directory.\n"
 
 
 def test_an_unfinished_sweep_in_the_way_is_wrong_usage(tmp_path: Path) -> None:
@@ -137,7 +151,7 @@ def test_records_of_two_machines_make_no_report(tmp_path: Path) -> None:
     write_run(run_of(small_run().records, cpu="Another CPU"), tmp_path / "b.json")
     result = upbench("report", "a.json", "b.json", "--output", "plots", cwd=tmp_path)
     assert result.returncode == 1
-    assert "different machines (cpu differ)" in " ".join(result.stderr.split())
+    assert "different conditions (cpu differ)" in " ".join(result.stderr.split())
 
 
 def test_compare_shows_the_ratio_its_interval_and_what_changed(tmp_path: Path) -> None:
@@ -161,16 +175,21 @@ def test_compare_refuses_latencies_of_different_machines(tmp_path: Path) -> None
     write_run(small_run(), tmp_path / "a.json")
     write_run(run_of(small_run().records, torch="2.14.0"), tmp_path / "b.json")
     result = upbench("compare", "a.json", "b.json", cwd=tmp_path)
-    assert "Different machines (torch): latencies are not comparable" in " ".join(result.stdout.split())
+    assert "Different conditions (torch): latencies are not comparable" in " ".join(result.stdout.split())
     assert "B slower" not in result.stdout
 
 
 def test_a_dry_run_prints_the_cases_and_an_estimate_and_measures_nothing(tmp_path: Path) -> None:
-    result = upbench("run", *TINY, "--output", tmp_path / "out.json", "--dry-run")
+    result = upbench("run", *TINY, "--dry-run", cwd=tmp_path)
     assert result.returncode == 0
     assert "subpixel-x2-c4-4to4-8x9-b1-float32-contiguous-t1-cpu-eager" in result.stdout
     assert "4 cases, roughly 1 min" in result.stdout
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_allows_for_what_is_not_supported(tmp_path: Path) -> None:
+    result = upbench("run", "--upsampler", "transposed_9x9", "--scale", "9,10", "--channels", "4", "--dry-run")
+    assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_list_as_json_has_every_upsampler_once() -> None:
@@ -237,7 +256,7 @@ def test_ctrl_c_keeps_the_journal_and_says_how_to_go_on(tmp_path: Path) -> None:
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert "--resume" in stderr
+    assert f"To go on: upbench run {' '.join(TINY)} --output {output} --resume" in stderr
     assert "Traceback" not in stderr
     for line in Journal.path_for(output).read_text().splitlines():
         json.loads(line)

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from bench.allocator import PINNED_ENVIRONMENT
-from bench.isolation import Isolation
+from bench.isolation import Isolation, ServerError
 from tests.bench import misbehaving
 
 
@@ -62,6 +62,12 @@ def test_a_server_that_died_comes_back_pinned(isolation: Isolation) -> None:
     name, value = next(iter(PINNED_ENVIRONMENT.items()))
     assert isolation.call(misbehaving.environment, name, timeout=60).value == value
     assert isolation.call(misbehaving.parent_process, timeout=30).value != server
+
+
+def test_a_server_with_another_setting_is_refused(isolation: Isolation) -> None:
+    isolation.call(misbehaving.answer, 1, timeout=30)
+    with pytest.raises(ServerError, match="must start with the allocator default, but this program has"):
+        Isolation("default").call(misbehaving.answer, 1, timeout=30)
 
 
 def test_a_worker_that_hangs_is_ended(isolation: Isolation) -> None:

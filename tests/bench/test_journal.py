@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -17,11 +18,18 @@ def output(tmp_path: Path) -> Path:
 
 
 def test_what_was_appended_is_there_though_nothing_was_closed(output: Path) -> None:
+    copy = output.with_name("copy.json")
     with Journal.create(output, HEADER) as journal:
         journal.append({"case": "a"})
         # Still open: a killed process closes nothing.
-        with Journal.resume(output, HEADER) as resumed:
-            assert resumed.entries == [{"case": "a"}]
+        shutil.copy(journal.path, Journal.path_for(copy))
+    with Journal.resume(copy, HEADER) as resumed:
+        assert resumed.entries == [{"case": "a"}]
+
+
+def test_two_processes_cannot_write_the_same_journal(output: Path) -> None:
+    with Journal.create(output, HEADER), pytest.raises(JournalError, match="is being written by another process"):
+        Journal.resume(output, HEADER)
 
 
 def test_a_line_cut_off_in_the_middle_is_dropped_and_the_next_one_is_whole(output: Path) -> None:
@@ -54,11 +62,14 @@ def test_there_must_be_something_to_resume(output: Path) -> None:
         Journal.resume(output, HEADER)
 
 
-@pytest.mark.parametrize(("text", "message"), [("", "is empty"), ("{]\n", "is damaged")])
-def test_a_useless_journal_is_named(output: Path, text: str, message: str) -> None:
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(b"", "is empty"), (b"{]\n", "is damaged"), (b"\xff\n", "is damaged"), (b"[]\n", "is not a journal")],
+)
+def test_a_useless_journal_is_named(output: Path, text: bytes, message: str) -> None:
     path = Journal.path_for(output)
     path.parent.mkdir()
-    path.write_text(text)
+    path.write_bytes(text)
     with pytest.raises(JournalError, match=message):
         Journal.resume(output, HEADER)
 

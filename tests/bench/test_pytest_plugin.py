@@ -51,6 +51,19 @@ def test_the_plugin_loads_no_torch_into_foreign_runs(pytester: pytest.Pytester) 
     assert "upsample_bench" not in json.loads((pytester.path / "out.json").read_text())
 
 
+def test_the_axes_do_not_get_in_the_way_of_a_foreign_conftest(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--threads')")
+    pytester.makepyfile(THEIRS)
+    pytester.runpytest_subprocess("--benchmark", "--threads=3").assert_outcomes(passed=1, skipped=1)
+
+
+def test_the_flag_needs_pytest_benchmark(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_plain(): pass")
+    result = pytester.runpytest_subprocess("--benchmark", "-p", "no:benchmark")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--benchmark needs the plugin pytest-benchmark*"])
+
+
 def test_our_suite_writes_records_that_agree_with_upbench_run(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--benchmark", *SUITE, *TINY, "--benchmark-json=ours.json")
     result.assert_outcomes(passed=1)

@@ -68,7 +68,7 @@ def test_pytest_benchmarks_own_command_reads_the_file(file: Path) -> None:
             "is damaged: a record",
         ),
         ('{"benchmarks": [7], "upsample_bench": {"schema": 1}}', "is damaged: a record"),
-        ('{"benchmarks": [], "upsample_bench": {"schema": 1}}', "is damaged: a record lacks"),
+        ('{"benchmarks": [], "upsample_bench": {"schema": 1}}', "is damaged: it lacks command, version, source,"),
     ],
 )
 def test_a_damaged_or_foreign_file_gets_one_sentence(tmp_path: Path, text: str, message: str) -> None:

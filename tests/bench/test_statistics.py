@@ -58,11 +58,6 @@ def test_half_width_is_a_ratio() -> None:
     assert Interval(0.5, 1.0, 2.0).relative_half_width == pytest.approx(1.0)
 
 
-def test_overlap_is_having_a_value_in_common() -> None:
-    assert Interval(1, 2, 3).overlaps(Interval(3, 4, 5))
-    assert not Interval(1, 2, 3).overlaps(Interval(3.1, 4, 5))
-
-
 def test_welchs_test_is_scipys() -> None:
     a, b = [1.0, 1.1, 1.2], [2.0, 2.2, 2.1, 2.4]
     comparison = compare_latencies(a, b)

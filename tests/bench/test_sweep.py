@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -104,6 +105,15 @@ def test_a_pass_goes_cell_by_cell_in_an_order_that_changes() -> None:
     assert len({tuple(one_pass) for one_pass in passes}) > 1
 
 
+def test_networks_have_a_block_of_their_own_and_settings_do_not_mix() -> None:
+    cases = [case(name, threads=t) for t in (1, 2) for name in ("nearest_conv", "subpixel", "pre_upsampling")]
+    machine = FakeMachine()
+    Sweep(cases, Settings(), machine, MemoryLog()).run()  # type: ignore[arg-type]
+    cells = {each.id: each.cell for each in cases}
+    order = [cells[case_id] for case_id in machine.launched[: len(cases)]]
+    assert len([1 for before, after in pairwise(order) if before != after]) == 3
+
+
 @pytest.mark.parametrize("kind", ["unsupported", "out_of_memory", "timeout", "crashed"])
 @pytest.mark.parametrize("stage", ["examine", "alone", "launch"])
 def test_a_failure_is_recorded_with_its_reason_and_the_sweep_goes_on(kind: Any, stage: str) -> None:
@@ -155,5 +165,7 @@ def test_launches_are_told_what_the_control_takes_on_the_quiet_machine() -> None
 def test_a_machine_on_which_nothing_runs_is_an_error_of_one_sentence() -> None:
     machine = FakeMachine()
     machine.trouble["control", ""] = Outcome("crashed", reason="Illegal instruction")
+    log = MemoryLog()
     with pytest.raises(MachineError, match="cannot run on this machine: Illegal instruction"):
-        sweep(machine).run()
+        sweep(machine, log).run()
+    assert log.entries == []

@@ -187,6 +187,17 @@ def test_an_unknown_option_names_the_upsampler() -> None:
         upsample.create("subpixel", 4, 4, 2, kernel=5)
 
 
+@pytest.mark.parametrize("name", ["subpixel", "nearest_conv", "conv_bilinear"])
+def test_an_even_kernel_would_change_the_size_and_is_refused(name: str) -> None:
+    with pytest.raises(upsample.UpsampleError, match="kernel_size must be odd"):
+        upsample.create(name, 4, 4, 2, kernel_size=4)
+
+
+def test_a_refusal_knows_the_options_of_the_card() -> None:
+    assert upsample.refusal("transposed_9x9", 9) is None
+    assert "needs a kernel of at least 10; got 9" in str(upsample.refusal("transposed_9x9", 10))
+
+
 def test_a_kernel_smaller_than_the_scale_is_refused() -> None:
     with pytest.raises(upsample.UnsupportedError, match="needs a kernel of at least 4; got 3"):
         upsample.create("transposed", 4, 4, 4, kernel_size=3)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -51,16 +52,34 @@ def test_exact_quantities_have_winners_without_a_test() -> None:
 
 
 def test_an_unstable_latency_never_wins() -> None:
-    vague = measured(case("transposed"), [1e-4, 9e-4, 2e-4, 8e-4, 1e-4])
+    vague = measured(case("transposed"), [5e-3, 90e-3, 20e-3, 40e-3, 30e-3])
     assert vague.outcome == "unstable"
     (result,) = gather([run_of([vague, measured(case("subpixel"), [1e-3, 1.01e-3, 0.99e-3])])]).results
     assert result.fastest is not None
     assert result.fastest.names == ("subpixel",)
 
 
+def test_the_fastest_must_beat_an_unstable_rival_too() -> None:
+    sure = measured(case("subpixel"), [1e-3, 1.01e-3, 0.99e-3])
+    vague = measured(case("transposed"), [0.3e-3, 0.2e-3, 0.6e-3])
+    hopeless = measured(case("nearest_conv"), [50e-3, 90e-3, 70e-3])
+    assert (vague.outcome, hopeless.outcome) == ("unstable", "unstable")
+    (result,) = gather([run_of([sure, vague, hopeless])]).results
+    assert result.fastest is not None
+    assert result.fastest.names == ("subpixel", "transposed")
+
+
+def test_runs_with_different_allocators_make_no_report() -> None:
+    pinned = run_of([measured(case("subpixel"), [1.0, 1.0, 1.0])])
+    facts = {**pinned.facts, "settings": {**pinned.facts["settings"], "allocator": "default"}}
+    with pytest.raises(RecordError, match=r"different conditions \(allocator differ\)"):
+        gather([pinned, replace(pinned, facts=facts)])
+
+
 def test_networks_and_definitions_do_not_compete() -> None:
-    competing = {record.case.upsampler for result in gather([small_run()]).results for record in result.records}
-    assert competing == {"nearest_conv", "subpixel", "transposed", "transposed_phases", "nearest_conv_staged"}
+    evidence = gather([small_run()])
+    assert evidence.operators == ["nearest_conv", "subpixel", "transposed", "transposed_phases", "nearest_conv_staged"]
+    assert [result.cell.scale for result in evidence.results] == [2, 3]
 
 
 def test_the_last_run_given_wins_where_a_case_was_measured_twice() -> None:
