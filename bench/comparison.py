@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from bench.record import Record, Run
-from bench.statistics import CONFIDENCE, Comparison, compare_latencies
+from bench.statistics import CONFIDENCE, CONTROL_TOLERANCE, Comparison, compare_latencies
 
 EXACT = ("flops", "params", "min_bytes", "peak_tensor_bytes", "peak_allocated_bytes")
 """Quantities that are the same every time on the same machine: any difference is a change."""
@@ -64,7 +64,8 @@ def _row(case_id: str, a: Record | None, b: Record | None, level: float | None) 
         return Row(case_id, None, f"A {a.outcome}, B {b.outcome}", changed)
     if level is None:
         return Row(case_id, None, "not comparable", changed)
-    comparison = compare_latencies(b.quantities["launch_medians_s"], a.quantities["launch_medians_s"])
+    launches_b, launches_a = b.quantities["launch_medians_s"], a.quantities["launch_medians_s"]
+    comparison = compare_latencies(launches_b, launches_a, CONTROL_TOLERANCE)
     if comparison is None:
         return Row(case_id, None, "too few launches", changed)
     if comparison.p_value >= level:

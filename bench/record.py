@@ -178,7 +178,8 @@ def counting_launches(launches: Iterable[Launch]) -> list[Launch]:
 def summarise_launches(launches: Sequence[Launch]) -> dict[str, Any]:
     """Return the latency fields of a record from its launches.
 
-    ``latency_s`` is the geometric mean of the launches' medians, ``latency_ci_s`` its interval over launches.
+    ``latency_s`` is the geometric mean of the launches' medians, ``latency_ci_s`` its interval: over launches, and
+    what a disturbance that the control lets pass may add to all of them.
     """
     if not launches:
         return {"launch_medians_s": []}

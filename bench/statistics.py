@@ -15,6 +15,9 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 
+CONTROL_TOLERANCE = 0.06
+"""How much slower than on the quiet machine the control operator may be before the rounds beside it are discarded."""
+
 
 @dataclass(frozen=True)
 class Interval:
@@ -38,33 +41,51 @@ class Comparison:
     p_value: float
 
 
-def latency_interval(launch_medians: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
-    """Student's t interval of the mean log latency over launches; None for fewer than two launches.
+def launch_interval(launch_medians: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """Student's t interval of the mean log latency over launches of one run; None for fewer than two launches.
 
     Args:
         launch_medians: one median latency for each launch, any unit, all above zero.
         confidence: coverage of the interval.
     """
-    if len(launch_medians) < 2:
-        return None
-    return _t_interval(np.log(launch_medians), confidence)
+    return _mean_interval(launch_medians, 0.0, confidence)
 
 
-def compare_latencies(a: Sequence[float], b: Sequence[float], confidence: float = CONFIDENCE) -> Comparison | None:
+def latency_interval(
+    launch_medians: Sequence[float], tolerance: float = CONTROL_TOLERANCE, confidence: float = CONFIDENCE
+) -> Interval | None:
+    """The interval over launches, combined with what is common to all launches of a run.
+
+    A disturbance that the control lets pass can slow all launches of a run alike, by anything from nothing to
+    ``tolerance``: a rectangular distribution with the standard uncertainty tolerance/√12 (JCGM 100:2008 "GUM", 4.3.7),
+    whose 95 % part is added in quadrature.
+    """
+    return _mean_interval(launch_medians, tolerance / np.sqrt(12), confidence)
+
+
+def compare_latencies(
+    a: Sequence[float], b: Sequence[float], tolerance: float = 0.0, confidence: float = CONFIDENCE
+) -> Comparison | None:
     """Welch's t-test of the log latencies of A's and B's launches (Welch, Biometrika 1947).
 
-    None below two launches on either side.
+    Args:
+        a: one median latency for each launch of A.
+        b: one median latency for each launch of B.
+        tolerance: 0 for launches of one run, which any disturbance hits alike; for two runs as in
+            :func:`latency_interval`, once for each.
+        confidence: coverage of the interval of the ratio.
+
+    Returns:
+        None below two launches on either side.
     """
     if min(len(a), len(b)) < 2:
         return None
     log_a, log_b = np.log(a), np.log(b)
-    difference = float(log_a.mean() - log_b.mean())
-    if np.ptp(log_a) == 0 and np.ptp(log_b) == 0:
-        ratio = float(np.exp(difference))
-        return Comparison(Interval(ratio, ratio, ratio), 1.0 if difference == 0 else 0.0)
-    test = stats.ttest_ind(log_a, log_b, equal_var=False)
-    low, high = test.confidence_interval(confidence)
-    return Comparison(Interval(float(np.exp(low)), float(np.exp(difference)), float(np.exp(high))), float(test.pvalue))
+    squares = stats.sem(log_a) ** 2, stats.sem(log_b) ** 2
+    error = float(np.sqrt(sum(squares)))
+    freedom = error**4 / (squares[0] ** 2 / (len(a) - 1) + squares[1] ** 2 / (len(b) - 1)) if error else np.inf
+    estimate = _Estimate(float(log_a.mean() - log_b.mean()), error, float(freedom), tolerance * np.sqrt(2 / 12))
+    return Comparison(estimate.interval(confidence), estimate.p_value())
 
 
 def geometric_mean(values: Sequence[float]) -> float:
@@ -72,8 +93,33 @@ def geometric_mean(values: Sequence[float]) -> float:
     return float(stats.gmean(values))
 
 
-def _t_interval(logs: np.ndarray[tuple[int], np.dtype[np.float64]], confidence: float) -> Interval:
-    mean = float(logs.mean())
-    error = float(stats.sem(logs))
-    half = float(stats.t.ppf((1 + confidence) / 2, len(logs) - 1)) * error
-    return Interval(float(np.exp(mean - half)), float(np.exp(mean)), float(np.exp(mean + half)))
+@dataclass(frozen=True)
+class _Estimate:
+    """A logarithm, its standard error with the degrees of freedom, and a known uncertainty that adds in quadrature."""
+
+    value: float
+    error: float
+    freedom: float
+    systematic: float
+
+    def interval(self, confidence: float) -> Interval:
+        """Limits of the value, back from logarithms."""
+        tail = (1 + confidence) / 2
+        from_launches = float(stats.t.ppf(tail, self.freedom)) * self.error
+        half = np.hypot(from_launches, float(stats.norm.ppf(tail)) * self.systematic)
+        low, estimate, high = np.exp([self.value - half, self.value, self.value + half])
+        return Interval(float(low), float(estimate), float(high))
+
+    def p_value(self) -> float:
+        """Two-sided, of a logarithm of 0, a ratio of 1."""
+        error = np.hypot(self.error, self.systematic)
+        if error == 0:
+            return 1.0 if self.value == 0 else 0.0
+        return 2 * float(stats.t.sf(abs(self.value) / error, self.freedom))
+
+
+def _mean_interval(launch_medians: Sequence[float], systematic: float, confidence: float) -> Interval | None:
+    if len(launch_medians) < 2:
+        return None
+    logs = np.log(launch_medians)
+    return _Estimate(float(logs.mean()), float(stats.sem(logs)), len(logs) - 1, systematic).interval(confidence)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from bench.statistics import latency_interval
+from bench.statistics import launch_interval
 
 Reason = Literal["precision", "budget", "time limit"]
 
@@ -44,7 +44,7 @@ class StopRule(ABC):
 
 @dataclass(frozen=True)
 class Precise(StopRule):
-    """Enough launches, and an interval no wider than ±``relative_half_width``."""
+    """Enough launches, and an interval over them no wider than ±``relative_half_width``."""
 
     relative_half_width: float
     least_launches: int
@@ -53,7 +53,7 @@ class Precise(StopRule):
     def satisfied(self, progress: Progress) -> bool:
         if len(progress.launch_medians) < self.least_launches:
             return False
-        interval = latency_interval(progress.launch_medians)
+        interval = launch_interval(progress.launch_medians)
         return interval is not None and interval.relative_half_width <= self.relative_half_width
 
 

@@ -14,6 +14,7 @@ from bench.statistics import (
     compare_latencies,
     geometric_mean,
     latency_interval,
+    launch_interval,
 )
 
 latencies = st.lists(st.floats(1e-6, 10.0), min_size=2, max_size=12)
@@ -34,7 +35,7 @@ def test_the_interval_is_scipys_t_interval_of_the_logarithms() -> None:
     medians = [1.0, 1.1, 1.05, 0.98, 1.2]
     logs = np.log(medians)
     low, high = stats.t.interval(0.95, len(logs) - 1, loc=logs.mean(), scale=stats.sem(logs))
-    interval = latency_interval(medians)
+    interval = launch_interval(medians)
     assert interval is not None
     assert (interval.low, interval.high) == pytest.approx((np.exp(low), np.exp(high)))
 
@@ -43,7 +44,7 @@ def test_the_interval_covers_the_truth_in_95_of_100_runs() -> None:
     random = np.random.default_rng(0)
     covered = 0
     for _ in range(2000):
-        interval = latency_interval(list(np.exp(random.normal(0.0, 0.05, size=5))))
+        interval = launch_interval(list(np.exp(random.normal(0.0, 0.05, size=5))))
         assert interval is not None
         covered += interval.low <= 1.0 <= interval.high
     assert 0.935 <= covered / 2000 <= 0.965
@@ -52,6 +53,38 @@ def test_the_interval_covers_the_truth_in_95_of_100_runs() -> None:
 @pytest.mark.parametrize("medians", [[], [1.0]])
 def test_there_is_no_interval_without_repetition(medians: list[float]) -> None:
     assert latency_interval(medians) is None
+
+
+def test_what_all_launches_share_is_added_in_quadrature() -> None:
+    steady = latency_interval([1.0, 1.0, 1.0], tolerance=0.06)
+    assert steady is not None
+    assert np.log(steady.high) == pytest.approx(1.959964 * 0.06 / np.sqrt(12), rel=1e-6)
+    medians = [1.0, 1.1, 1.05, 0.98, 1.2]
+    assert latency_interval(medians, tolerance=0.0) == launch_interval(medians)
+    wider, narrower = latency_interval(medians, tolerance=0.06), launch_interval(medians)
+    assert wider is not None
+    assert narrower is not None
+    assert wider.low < narrower.low < narrower.high < wider.high
+
+
+def test_runs_that_a_shift_within_the_tolerance_separates_still_agree_in_95_of_100() -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(2000):
+        shift = random.uniform(-0.03, 0.03)
+        interval = latency_interval(list(np.exp(shift + random.normal(0.0, 0.02, size=6))), tolerance=0.06)
+        assert interval is not None
+        covered += interval.low <= 1.0 <= interval.high
+    assert 0.94 <= covered / 2000 <= 0.99
+
+
+def test_two_runs_are_not_told_apart_by_what_a_run_may_be_off() -> None:
+    a, b = [1.05, 1.051, 1.049], [1.0, 1.001, 0.999]
+    within, between = compare_latencies(a, b), compare_latencies(a, b, tolerance=0.06)
+    assert within is not None
+    assert between is not None
+    assert within.p_value < 0.001
+    assert between.p_value > 0.01
 
 
 def test_half_width_is_a_ratio() -> None:
