@@ -123,6 +123,14 @@ def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
     assert result.stderr == "upbench: file/plots: Not a directory.\n"
 
 
+def test_a_run_that_measures_nothing_fails_and_says_why(tmp_path: Path) -> None:
+    axes = ("--upsampler", "nearest_conv_staged", "--scale", "3", "--channels", "4")
+    result = upbench("run", *axes, "--output", tmp_path / "out.json")
+    assert result.returncode == 1
+    assert "1 cases (1 unsupported) written" in result.stdout
+    assert "scales 2, 4, 8, …; got 3." in result.stdout
+
+
 def test_an_unfinished_sweep_in_the_way_is_wrong_usage(tmp_path: Path) -> None:
     with Journal.create(tmp_path / "out.json", {"schema": 1}):
         result = upbench("run", *TINY, "--output", tmp_path / "out.json")
