@@ -36,7 +36,7 @@ class Settings:
 
     Attributes:
         allocator: ``pinned``, or ``default`` to time as deployed.
-        precision: relative half-width of the 95 % interval at which a latency is good enough.
+        precision: relative half-width of the 95 % interval over launches at which a latency is good enough.
         least_launches, most_launches: fresh processes for each case.
         budget_s: seconds of launches for each case after which an imprecise one is given up.
         time_limit_s: seconds after which the whole sweep makes no launches but the fewest that give an interval;

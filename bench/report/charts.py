@@ -144,11 +144,9 @@ def flops_against_time(evidence: Evidence, setting: Setting) -> Figure | None:
         return None
     figure = Figure(figsize=(8.2, 3.9), layout="constrained")
     panel = figure.subplots()
-    for name in evidence.operators:
-        own = [record for record in records if record.case.upsampler == name]
-        if own:
-            x = [record.quantities["flops"] / 1e9 for record in own]
-            panel.errorbar(x, *_milliseconds(own), **(_look(evidence, name) | {"linestyle": ""}))
+    for name, own in _by_operator(evidence, records):
+        x = [record.quantities["flops"] / 1e9 for record in own]
+        panel.errorbar(x, *_milliseconds(own), **(_look(evidence, name) | {"linestyle": ""}))
     limits = evidence.limits_of(records[0].case.cell)
     if limits:
         ends = np.array([record.quantities["flops"] for record in records])
@@ -206,12 +204,10 @@ def roofline(evidence: Evidence, setting: Setting) -> Figure | None:
         return None
     figure = Figure(figsize=(8.2, 3.9), layout="constrained")
     panel = figure.subplots()
-    for name in evidence.operators:
-        own = [record for record in records if record.case.upsampler == name]
-        if own:
-            x = [record.quantities["flops"] / record.quantities["min_bytes"] for record in own]
-            y = [record.quantities["flops"] / record.quantities["latency_s"] / 1e9 for record in own]
-            panel.plot(x, y, **(_look(evidence, name) | {"linestyle": ""}))
+    for name, own in _by_operator(evidence, records):
+        x = [record.quantities["flops"] / record.quantities["min_bytes"] for record in own]
+        y = [record.quantities["flops"] / record.quantities["latency_s"] / 1e9 for record in own]
+        panel.plot(x, y, **(_look(evidence, name) | {"linestyle": ""}))
     limits = evidence.limits_of(records[0].case.cell)
     if limits:
         intensity = [record.quantities["flops"] / record.quantities["min_bytes"] for record in records]
@@ -272,6 +268,12 @@ def _all(evidence: Evidence, setting: Setting) -> list[Record]:
 
 def _of(evidence: Evidence, setting: Setting, name: str) -> list[Record]:
     return [record for record in _all(evidence, setting) if record.case.upsampler == name]
+
+
+def _by_operator(evidence: Evidence, records: Sequence[Record]) -> list[tuple[str, list[Record]]]:
+    """The records of each operator that has any, in the order of the catalogue."""
+    groups = [(name, [r for r in records if r.case.upsampler == name]) for name in evidence.operators]
+    return [(name, own) for name, own in groups if own]
 
 
 def _widest(evidence: Evidence, setting: Setting) -> list[Record]:
