@@ -5,13 +5,27 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Self
 
+Scale = int | float | tuple[float, float]
+"""A whole factor, a fractional one, or one each for height and width."""
+
+
+def scale_text(scale: Scale) -> str:
+    """Such as ``2``, ``1.5``, or ``1.5x2`` for height and width."""
+    return "x".join(f"{factor:g}" for factor in scale) if isinstance(scale, tuple) else f"{scale:g}"
+
+
+def normal_scale(vertical: float, horizontal: float) -> Scale:
+    """The simplest spelling of two factors: one number if they are equal, whole if it is."""
+    vertical, horizontal = (int(each) if each == int(each) else each for each in (vertical, horizontal))
+    return vertical if vertical == horizontal else (vertical, horizontal)
+
 
 @dataclass(frozen=True)
 class Cell:
     """Everything that two upsamplers must share before their figures may be compared.
 
     Attributes:
-        scale: factor by which height and width grow.
+        scale: factor by which height and width grow, or one for each.
         channels: the value of the grid's channel axis: width of the features, or of a network's backbone.
         in_channels, out_channels: of the upsampler; 3 and 3 for a network, which takes the photograph itself.
         height, width: of the low-resolution input, in pixels.
@@ -20,7 +34,7 @@ class Cell:
         threads: of one operator.
     """
 
-    scale: int
+    scale: Scale
     channels: int
     in_channels: int
     out_channels: int
@@ -37,9 +51,19 @@ class Cell:
     def label(self) -> str:
         """A short identifier, unique to the cell."""
         return (
-            f"x{self.scale}-c{self.channels}-{self.in_channels}to{self.out_channels}-{self.height}x{self.width}"
+            f"x{scale_text(self.scale)}-c{self.channels}-{self.in_channels}to{self.out_channels}-{self.height}x{self.width}"
             f"-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-{self.runtime}"
         )
+
+    @property
+    def factors(self) -> tuple[float, float]:
+        """The scale of height and of width."""
+        return self.scale if isinstance(self.scale, tuple) else (self.scale, self.scale)
+
+    @property
+    def output_size(self) -> tuple[int, int]:
+        """Height and width of the output, rounded down as every upsampler does."""
+        return int(self.height * self.factors[0]), int(self.width * self.factors[1])
 
 
 @dataclass(frozen=True)
@@ -65,4 +89,7 @@ class Case:
         Raises:
             KeyError: a field is missing.
         """
-        return cls(values["upsampler"], Cell(**{field.name: values[field.name] for field in fields(Cell)}))
+        of_cell = {field.name: values[field.name] for field in fields(Cell)}
+        if isinstance(of_cell["scale"], list):
+            of_cell["scale"] = tuple(of_cell["scale"])
+        return cls(values["upsampler"], Cell(**of_cell))

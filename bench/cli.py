@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 the thing asked about failed, 2 wrong usage, 130 interrupt
 from __future__ import annotations
 
 import json
+import os
 import shlex
 import sys
 from collections import Counter
@@ -35,6 +36,7 @@ output = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+LIST_WIDTH = 240
 
 
 class AllocatorChoice(StrEnum):
@@ -69,7 +71,10 @@ def run(
     quick: Annotated[bool, typer.Option("--quick", help="The default grid: a few minutes.")] = False,
     full: Annotated[bool, typer.Option("--full", help="The whole catalogue on a large grid: an hour or more.")] = False,
     upsampler: Annotated[list[str] | None, typer.Option(help="Name from 'upbench list'; may be repeated.")] = None,
-    scale: Annotated[str | None, typer.Option(help="Such as 2,3,4.")] = None,
+    module: Annotated[
+        list[str] | None, typer.Option(help="A class of your own as package.module:Class; may be repeated.")
+    ] = None,
+    scale: Annotated[str | None, typer.Option(help="Such as 2,3,4, 1.5, or 1.5x2 for height and width.")] = None,
     channels: Annotated[str | None, typer.Option(help="Such as 16,64; the width of a network's backbone.")] = None,
     out_channels: Annotated[str | None, typer.Option(help="Such as 3; 'same' for as many as go in.")] = None,
     size: Annotated[str | None, typer.Option(help="Low-resolution height x width, such as 96x96.")] = None,
@@ -111,7 +116,12 @@ def run(
         threads=threads,
         devices=device,
     )
-    cases = grid.expand(replace(grid.full() if full else grid.quick(), **given))
+    axes = replace(grid.full() if full else grid.quick(), **given)
+    if module:
+        # As for python -m: what lies in the current folder can be imported, by the workers too.
+        sys.path.insert(0, os.getcwd())
+        axes = replace(axes, upsamplers=(*axes.upsamplers, *module))
+    cases = grid.expand(axes)
     settings = Settings(
         allocator=allocator.value,
         precision=precision,
@@ -186,7 +196,7 @@ def compare(
 def list_upsamplers(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
 ) -> None:
-    """List the upsamplers: name, source, scales, cost at 64 channels and scale 2, and one line of advice."""
+    """List the upsamplers: name, year, scales, whether they need a guide, cost, advice and source."""
     from bench.listing import listing
 
     rows = listing()
@@ -194,18 +204,32 @@ def list_upsamplers(
         print(json.dumps([asdict(row) for row in rows], indent=1))
         return
     table = Table(box=box.SIMPLE_HEAD)
-    for heading in ("name", "scales"):
+    for heading in ("name", "year", "scales", "guided"):
         table.add_column(heading, no_wrap=True)
     for heading in ("params", "MACs/px"):
         table.add_column(heading, no_wrap=True, justify="right")
-    table.add_column("advice and source")
-    for _, family in groupby(rows, key=lambda row: row.family):
+    table.add_column("advice and source", min_width=40)
+    for family, own in groupby(rows, key=lambda row: row.family):
         table.add_section()
-        for row in family:
-            advice = f"{row.advice} [dim]{row.paper} {row.year}[/]"
-            table.add_row(row.name, row.scales, f"{row.params:,}", f"{row.macs_per_pixel:,}", advice)
-    output.print(table)
+        table.add_row(f"[bold]{family}[/]")
+        for row in own:
+            table.add_row(
+                row.name,
+                _or_dash(row.year),
+                row.scales,
+                "yes" if row.guided else "",
+                _or_dash(row.params),
+                _or_dash(row.macs_per_pixel),
+                f"{row.advice} [dim]{row.paper}[/]",
+            )
+    # In a pipe there is no width to fit into, and a line for each upsampler is what grep wants.
+    (output if output.is_terminal else Console(width=LIST_WIDTH, highlight=False)).print(table)
     _say("Parameters and multiply-accumulates per low-resolution pixel at 64→64 channels and scale 2.")
+
+
+def _or_dash(number: int | None) -> str:
+    """Numbers above four digits with separators, so that a year has none."""
+    return "–" if number is None else f"{number:,}" if number > 9999 else str(number)
 
 
 @app.command(epilog="Example: upbench doctor")

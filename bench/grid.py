@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from itertools import product
@@ -10,7 +11,7 @@ import psutil
 import torch
 
 import upsample
-from bench.case import Case, Cell
+from bench.case import Case, Cell, Scale, scale_text
 from bench.errors import UsageError
 from bench.workload import DTYPES, LAYOUTS, create_module, is_network
 
@@ -25,14 +26,15 @@ class Axes:
 
     Attributes:
         upsamplers: names from the catalogue.
-        scales, channels, batches, threads: positive whole numbers.
+        scales: factors above 1, whole or not, or pairs of them for height and width.
+        channels, batches, threads: positive whole numbers.
         out_channels: of the operators; None for as many as go in.
         sizes: height and width of the low-resolution input.
         dtypes, layouts, devices: as named by torch.
     """
 
     upsamplers: tuple[str, ...]
-    scales: tuple[int, ...] = (2, 3, 4)
+    scales: tuple[Scale, ...] = (2, 3, 4)
     channels: tuple[int, ...] = (16, 64)
     out_channels: tuple[int | None, ...] = (None,)
     sizes: tuple[tuple[int, int], ...] = ((48, 48),)
@@ -46,7 +48,7 @@ class Axes:
         for name in self.upsamplers:
             try:
                 upsample.card(name)
-            except upsample.UnknownUpsamplerError as error:
+            except upsample.UpsampleError as error:
                 raise GridError(str(error)) from error
         for axis, allowed in (("dtypes", DTYPES), ("layouts", LAYOUTS)):
             for value in getattr(self, axis):
@@ -55,15 +57,17 @@ class Axes:
         for device in self.devices:
             if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
                 raise GridError(f"device must be cpu, cuda or cuda:N; got {device!r}.")
+        for scale in self.scales:
+            if not all(1 < factor < math.inf for factor in (scale if isinstance(scale, tuple) else (scale,))):
+                raise GridError(f"scale must be above 1; got {scale_text(scale)}.")
         numbers = (
-            *self.scales,
             *self.channels,
             *self.batches,
             *self.threads,
             *(n for size in self.sizes for n in size),
         )
         if min(numbers, default=1) < 1 or min((n for n in self.out_channels if n is not None), default=1) < 1:
-            raise GridError("scales, channels, sizes, batches and threads must be whole numbers of at least 1.")
+            raise GridError("channels, sizes, batches and threads must be whole numbers of at least 1.")
 
 
 def usable_cores() -> int:
@@ -115,10 +119,13 @@ NOMINAL_BYTES_PER_S = 5e9
 
 
 def estimated_call_s(case: Case) -> float:
-    """A rough guess at one forward pass from the closed form, for planning; 0 for what is not supported."""
+    """A rough guess at one forward pass from the closed form, for planning; 0 for what is unsupported or unknown."""
     cell = case.cell
-    if upsample.refusal(case.upsampler, cell.scale) is not None:
+    if upsample.refusal(case.upsampler, cell.in_channels, cell.out_channels, cell.scale) is not None:
         return 0.0
     with torch.device("meta"):
-        cost = upsample.cost(create_module(case), (cell.batch, cell.in_channels, cell.height, cell.width))
+        module = create_module(case)
+    if not module.stated:
+        return 0.0
+    cost = upsample.cost(module, (cell.batch, cell.in_channels, cell.height, cell.width))
     return cost.flops / NOMINAL_FLOPS_PER_S / cell.threads + cost.min_bytes / NOMINAL_BYTES_PER_S

@@ -1,8 +1,9 @@
 """What the upsamplers are fed: photographs, and activations made from them. Never zeros, never noise.
 
 The photographs come with scikit-image, so that no download is needed. Operators see the photograph through a fixed
-random convolution to C channels, which gives activations the spatial statistics of a natural image; whole networks see
-the photograph itself.
+random convolution to C channels, which gives activations the spatial statistics of a natural image; whole networks
+see the photograph itself. A guided upsampler's guide comes from the photograph at the size of the output, of which its
+input sees the average.
 """
 
 from __future__ import annotations
@@ -39,12 +40,11 @@ def _centre_crop(photograph: npt.NDArray[np.uint8], height: int, width: int) -> 
     return padded[top : top + height, left : left + width]
 
 
-def activations(batch: int, channels: int, height: int, width: int) -> Tensor:
-    """Return ``(batch, channels, height, width)`` float32 features: photographs through a fixed random stem.
+def activations(images: Tensor, channels: int) -> Tensor:
+    """Return ``(batch, channels, height, width)`` features: RGB images in [0, 1] through a fixed random stem.
 
     The stem is a 3×3 convolution with seeded normal weights scaled to keep the variance, and LeakyReLU(0.2).
     """
     generator = torch.Generator().manual_seed(STEM_SEED)
     weight = torch.randn(channels, 3, 3, 3, generator=generator) / 27**0.5
-    images = photograph_batch(batch, height, width) - 0.5
-    return F.leaky_relu(F.conv2d(images, weight, padding=1), 0.2)
+    return F.leaky_relu(F.conv2d(images - 0.5, weight, padding=1), 0.2)

@@ -29,7 +29,7 @@ from bench import allocator
 from bench.allocator import PINNED_ENVIRONMENT, Allocator
 from bench.errors import UserError
 
-OutcomeKind = Literal["ok", "unsupported", "out_of_memory", "timeout", "crashed", "unstable"]
+OutcomeKind = Literal["ok", "unsupported", "refused", "out_of_memory", "timeout", "crashed", "unstable"]
 
 PRELOAD = ("bench.worker", "torch._dynamo")
 """Imported once by the server; torch imports ``torch._dynamo`` at the first dispatch mode, which takes a second."""
@@ -59,6 +59,10 @@ class ServerError(UserError):
 
 class UnsupportedCaseError(Exception):
     """Raised inside a worker: this case cannot be run here, for the reason that the message gives."""
+
+
+class RefusedCaseError(Exception):
+    """Raised inside a worker: the upsampler breaks its contract as the message says, so that its time means nothing."""
 
 
 class Isolation:
@@ -165,6 +169,8 @@ def _run(sender: Connection, function: Callable[..., Any], arguments: tuple[Any,
         outcome = Outcome("ok", function(*arguments))
     except UnsupportedCaseError as error:
         outcome = Outcome("unsupported", reason=str(error))
+    except RefusedCaseError as error:
+        outcome = Outcome("refused", reason=str(error))
     except MemoryError as error:
         outcome = Outcome("out_of_memory", reason=str(error) or "MemoryError")
     except Exception as error:

@@ -40,15 +40,15 @@ Formula = Callable[[Sequence[Any], Any], Count]
 """From an operator's positional arguments and its result to what it costs."""
 
 
-def count_operators(module: nn.Module, input: Tensor) -> Count:
-    """Run ``module(input)`` once and return what all of its operators cost together.
+def count_operators(module: nn.Module, *inputs: Tensor) -> Count:
+    """Run ``module(*inputs)`` once and return what all of its operators cost together.
 
     Raises:
         UnknownOperatorError: an operator has no formula; the message names it.
     """
     counter = OperatorCounter()
     with counter:
-        module(input)
+        module(*inputs)
     return counter.total
 
 
@@ -122,6 +122,20 @@ def _elementwise(args: Sequence[Any], result: Tensor) -> Count:
     return Count(elementwise=result.numel())
 
 
+def _operations_per_value(operations: int) -> Formula:
+    """Element-wise work of several operations for each value of the first argument, such as a softmax."""
+    return lambda args, result: Count(elementwise=operations * args[0].numel())
+
+
+def _sampling_backward(args: Sequence[Any], result: Sequence[Tensor | None]) -> Count:
+    """8 for each sampled value and gradient, that of the input and that of the positions."""
+    return Count(flops=8 * args[0].numel() * sum(gradient is not None for gradient in result))
+
+
+def _average(window: int, output: Tensor) -> Count:
+    return Count(elementwise=window * output.numel())
+
+
 def _reduction(args: Sequence[Any], result: Tensor) -> Count:
     return Count(elementwise=args[0].numel())
 
@@ -151,16 +165,53 @@ FORMULAS: dict[OpOverloadPacket, Formula] = {
     aten._upsample_nearest_exact2d_backward: _reduction,
     aten._adaptive_avg_pool2d: lambda args, result: _adaptive_average(args[0], result),
     aten._adaptive_avg_pool2d_backward: lambda args, result: _adaptive_average(args[1], args[0]),
+    aten.addcmul: _flops_per_value(2),
+    aten.addcmul_: _flops_per_value(2),
+    aten.grid_sampler_2d: _flops_per_value(8),
+    aten.grid_sampler_2d_backward: _sampling_backward,
+    aten.avg_pool2d: lambda args, result: _average(prod(args[1]), result),
+    aten.avg_pool2d_backward: lambda args, result: _average(prod(args[2]), args[0]),
+    aten.col2im: _reduction,
+    aten.unfold_backward: _reduction,
+    aten.reflection_pad2d_backward: _reduction,
+    aten.replication_pad2d_backward: _reduction,
+    aten.index_put_: lambda args, result: Count(elementwise=args[2].numel()),
+    aten.index_put: lambda args, result: Count(elementwise=args[2].numel()),
+    aten._softmax: _operations_per_value(5),
+    aten._softmax_backward_data: _operations_per_value(4),
+    aten.native_layer_norm: _operations_per_value(7),
+    aten.native_layer_norm_backward: _operations_per_value(14),
+    aten.lerp: _operations_per_value(3),
     aten.sum: _reduction,
     aten.mean: _reduction,
     aten.relu: _elementwise,
     aten.leaky_relu: _elementwise,
     aten.leaky_relu_backward: _elementwise,
     aten.threshold_backward: _elementwise,
+    aten._prelu_kernel: _elementwise,
+    aten._prelu_kernel_backward: _operations_per_value(2),
+    aten.gelu: _elementwise,
+    aten.gelu_backward: _elementwise,
     aten.sigmoid: _elementwise,
-    aten.add: _elementwise,
+    aten.sigmoid_backward: _elementwise,
+    aten.tanh: _elementwise,
+    aten.tanh_backward: _elementwise,
+    aten.exp: _elementwise,
+    aten.cos: _elementwise,
+    aten.sin: _elementwise,
+    aten.neg: _elementwise,
+    aten.pow: _elementwise,
+    aten.clamp: _elementwise,
+    aten.le: _elementwise,
+    aten.logical_and: _elementwise,
+    aten.logical_and_: _elementwise,
+    aten.bitwise_and: _elementwise,
     aten.add_: _elementwise,
+    aten.mul_: _elementwise,
+    aten.div_: _elementwise,
+    aten.add: _elementwise,
     aten.sub: _elementwise,
+    aten.sub_: _elementwise,
     aten.mul: _elementwise,
     aten.div: _elementwise,
     aten.where: _elementwise,
@@ -173,18 +224,37 @@ MOVES_DATA_ONLY: set[OpOverloadPacket] = {
     aten.pixel_shuffle,
     aten.pixel_unshuffle,
     aten.constant_pad_nd,
+    aten.reflection_pad2d,
+    aten.replication_pad2d,
+    aten.im2col,
+    aten.index,
+    aten.max_unpool2d,
+    aten.cat,
+    aten.stack,
+    aten.arange,
+    aten.linspace,
+    aten.lift_fresh,
+    aten.scalar_tensor,
+    aten.new_empty,
+    aten.new_full,
+    aten.new_zeros,
+    aten.unfold,
+    aten.zero_,
     aten.alias,
     aten.as_strided,
     aten.clone,
     aten.copy_,
     aten.detach,
+    aten.detach_,
     aten.empty,
+    aten.empty_like,
+    aten.gather,
+    aten.select_backward,
     aten.expand,
     aten.fill_,
     aten.flip,
     aten.full,
     aten.new_empty_strided,
-    aten.new_zeros,
     aten.ones_like,
     aten.permute,
     aten.select,

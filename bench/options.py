@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 from typing import Any
 
+from bench.case import Scale, normal_scale
 from bench.grid import GridError
 
 
@@ -29,6 +30,11 @@ def _parse(axis: str, text: str) -> tuple[Any, ...]:
         raise GridError(f"{axis} must be {_EXPECTED[axis]}; got {text!r}.") from None
 
 
+def _scale(text: str) -> Scale:
+    vertical, _, horizontal = text.partition("x")
+    return normal_scale(float(vertical), float(horizontal or vertical))
+
+
 def _size(text: str) -> tuple[int, int]:
     match = re.fullmatch(r"(\d+)(?:x(\d+))?", text)
     if match is None:
@@ -43,7 +49,7 @@ def _out_channels(text: str) -> int | None:
 
 _WHOLE = "whole numbers separated by commas"
 _CONVERTERS: dict[str, Callable[[str], Any]] = {
-    "scales": int,
+    "scales": _scale,
     "channels": int,
     "batches": int,
     "threads": int,
@@ -51,7 +57,7 @@ _CONVERTERS: dict[str, Callable[[str], Any]] = {
     "sizes": _size,
 }
 _EXPECTED = {
-    "scales": _WHOLE,
+    "scales": "numbers such as 2, 1.5, or 1.5x2 for height and width, separated by commas",
     "channels": _WHOLE,
     "batches": _WHOLE,
     "threads": _WHOLE,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 AXES = {
     "upsamplers": "Names from 'upbench list'.",
-    "scales": "Such as 2,3,4.",
+    "scales": "Such as 2,3,4, 1.5, or 1.5x2 for height and width.",
     "channels": "Such as 16,64.",
     "out_channels": "Such as 3, or 'same'.",
     "sizes": "Low-resolution height x width, such as 48x48.",

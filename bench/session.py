@@ -57,13 +57,13 @@ def run_facts(
 
     ``interleaved``: whether the cases of a cell were launched next to each other in random order.
     """
-    measured = {case.upsampler for case in cases}
+    measured = tuple(dict.fromkeys(case.upsampler for case in cases))
     return {
         **machine.provenance(),
         "settings": asdict(settings),
         "interleaved": interleaved,
         "limits": limits,
-        "cards": {row.name: asdict(row) for row in listing() if row.name in measured},
+        "cards": {row.name: asdict(row) for row in listing(measured)},
     }
 
 

@@ -265,7 +265,7 @@ class Sweep:
         stopped_by = None if state.failure else self._stop_reason(state)
         record = build_record(case, outcome, reason, {**state.fields, "stopped_by": stopped_by}, launches)
         limits = self._limits[case.cell.dtype, case.cell.threads, case.cell.device]
-        if limits is None or record.latency is None:
+        if limits is None or record.latency is None or record.quantities["flops"] is None:
             return record
         attainable_s = limits.attainable_s(record.quantities["flops"], record.quantities["min_bytes"])
         share = attainable_s / record.latency.estimate

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 import upsample
@@ -19,19 +20,25 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.
 
 @dataclass(frozen=True)
 class Workload:
-    """A module and the input to call it with, on the case's device, in its dtype and layout.
+    """A module and what to call it with, on the case's device, in its dtype and layout.
 
-    ``quiet_control_s`` is what the control operator takes on this machine when nothing disturbs it, where known.
+    ``inputs`` are the low-resolution input and, for a guided upsampler, its guide. ``quiet_control_s`` is what the
+    control operator takes on this machine when nothing disturbs it, where known.
     """
 
     case: Case
-    module: upsample.Upsampler
-    input: Tensor
+    module: upsample.AnyUpsampler
+    inputs: tuple[Tensor, ...]
     quiet_control_s: float | None = None
+
+    @property
+    def input(self) -> Tensor:
+        """The low-resolution input."""
+        return self.inputs[0]
 
     def call(self) -> Tensor:
         """One forward pass."""
-        output: Tensor = self.module(self.input)
+        output: Tensor = self.module(*self.inputs)
         return output
 
 
@@ -40,11 +47,11 @@ def is_network(name: str) -> bool:
     return upsample.card(name).kind == "network"
 
 
-def create_module(case: Case) -> upsample.Upsampler:
+def create_module(case: Case) -> upsample.AnyUpsampler:
     """Build the case's module with the same random weights in every process.
 
     Raises:
-        UnsupportedCaseError: the upsampler cannot do the case's scale.
+        UnsupportedCaseError: the upsampler cannot do the case's scale or channels.
     """
     torch.manual_seed(WEIGHT_SEED)
     cell = case.cell
@@ -59,7 +66,7 @@ def build(case: Case, quiet_control_s: float | None = None) -> Workload:
     """Set the threads and build the module and its input as the case says.
 
     Raises:
-        UnsupportedCaseError: the upsampler cannot do the scale, or the device is not there.
+        UnsupportedCaseError: the upsampler cannot do the scale or channels, or the device is not there.
     """
     cell = case.cell
     torch.set_num_threads(cell.threads)
@@ -67,11 +74,24 @@ def build(case: Case, quiet_control_s: float | None = None) -> Workload:
     dtype, layout = DTYPES[cell.dtype], LAYOUTS[cell.layout]
     module = create_module(case).eval().to(device=device, dtype=dtype)
     module = module.to(memory_format=layout)  # type: ignore[call-overload]  # an overload that torch's stubs lack
+    tensors = tuple(
+        tensor.to(device=device, dtype=dtype if tensor.is_floating_point() else None, memory_format=layout)
+        for tensor in _inputs(case, module)
+    )
+    return Workload(case, module, tensors, quiet_control_s)
+
+
+def _inputs(case: Case, module: upsample.AnyUpsampler) -> tuple[Tensor, ...]:
+    """The photographs, or activations made from them, in float32."""
+    cell = case.cell
     if is_network(case.upsampler):
-        source = inputs.photograph_batch(cell.batch, cell.height, cell.width)
-    else:
-        source = inputs.activations(cell.batch, cell.in_channels, cell.height, cell.width)
-    return Workload(case, module, source.to(device=device, dtype=dtype, memory_format=layout), quiet_control_s)
+        return (inputs.photograph_batch(cell.batch, cell.height, cell.width),)
+    if not isinstance(module, upsample.GuidedUpsampler):
+        return (inputs.activations(inputs.photograph_batch(cell.batch, cell.height, cell.width), cell.in_channels),)
+    large = inputs.photograph_batch(cell.batch, *cell.output_size)
+    small = F.adaptive_avg_pool2d(large, (cell.height, cell.width))
+    features = large if module.guide_channels == 3 else inputs.activations(large, module.guide_channels)
+    return inputs.activations(small, cell.in_channels), module.guide_from(features)
 
 
 def use_device(name: str) -> torch.device:

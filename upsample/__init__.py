@@ -1,7 +1,8 @@
 """Reference implementations of the upsamplers used in super-resolution, decoders and GANs.
 
 Every upsampler is a ``torch.nn.Module`` that maps ``(N, C_in, H, W)`` to ``(N, C_out, s*H, s*W)``, carries its
-textbook definition beside its usual implementation, and states its exact cost in closed form. The package depends on
+textbook definition beside its usual implementation, and states its exact cost in closed form. Guided ones take a second
+input. The package depends on
 torch alone; measuring lives in ``bench``.
 
 >>> import torch, upsample
@@ -10,20 +11,35 @@ torch alone; measuring lives in ``bench``.
 torch.Size([1, 3, 10, 14])
 """
 
-from upsample.catalogue import card, cards, create, names, refusal
-from upsample.contract import Card, UnknownUpsamplerError, UnsupportedError, UpsampleError, Upsampler
+from upsample.catalogue import card, cards, class_of, create, names, refusal
+from upsample.contract import (
+    AnyUpsampler,
+    Card,
+    GuidedUpsampler,
+    Scale,
+    UnknownUpsamplerError,
+    UnsupportedError,
+    UpsampleError,
+    Upsampler,
+    Work,
+)
 from upsample.cost import Cost, cost
 from upsample.subpixel import icnr_, pixel_shuffle
 
 __all__ = [
+    "AnyUpsampler",
     "Card",
     "Cost",
+    "GuidedUpsampler",
+    "Scale",
     "UnknownUpsamplerError",
     "UnsupportedError",
     "UpsampleError",
     "Upsampler",
+    "Work",
     "card",
     "cards",
+    "class_of",
     "cost",
     "create",
     "icnr_",

@@ -12,20 +12,48 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any, TypeVar
 
 import torch
+from torch import nn
 
 import upsample
-from upsample.contract import Card, UnknownUpsamplerError, UnsupportedError, UpsampleError, Upsampler
+from upsample.adopted import adopt, adopted_card
+from upsample.contract import (
+    AnyUpsampler,
+    Card,
+    Scale,
+    UnknownUpsamplerError,
+    UnsupportedError,
+    UpsampleError,
+)
 
-UpsamplerClass = TypeVar("UpsamplerClass", bound=type[Upsampler])
+UpsamplerClass = TypeVar("UpsamplerClass", bound=type[AnyUpsampler])
+
+ENTRY_POINTS = "upsample_bench.upsamplers"
+"""The group of entry points by which an installed package adds an upsampler: its name, and ``package.module:Class``."""
+
+FAMILIES = (
+    "transposed",
+    "subpixel",
+    "interpolation",
+    "filtered",
+    "wavelet",
+    "sampling",
+    "reassembly",
+    "attention",
+    "guided",
+    "continuous",
+    "networks",
+)
+"""The order in which a reader meets the families; any other follows by name."""
 
 
 @dataclass(frozen=True)
 class _Entry:
     card: Card
-    cls: type[Upsampler]
+    cls: type[AnyUpsampler]
 
 
 _entries: dict[str, _Entry] = {}
@@ -54,13 +82,39 @@ def _import_families() -> None:
         importlib.import_module(f"{upsample.__name__}.{module.name}")
 
 
+@cache
+def _plugged_in() -> dict[str, EntryPoint]:
+    """What installed packages offer, by name; none is imported before it is asked for."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
 def _entry(name: str) -> _Entry:
     _import_families()
-    if name not in _entries:
-        close = get_close_matches(str(name), _entries, n=1)
+    if name in _entries:
+        return _entries[name]
+    points = _plugged_in()
+    if name in points:
+        _entries[name] = _adopted(name, points[name].value)
+    elif ":" in str(name):
+        _entries[name] = _adopted(name, name)
+    else:
+        known = names()
+        close = get_close_matches(str(name), known, n=1)
         hint = f"did you mean {close[0]!r}? " if close else ""
-        raise UnknownUpsamplerError(f"no upsampler is named {name!r}; {hint}known are: {', '.join(names())}.")
+        raise UnknownUpsamplerError(f"no upsampler is named {name!r}; {hint}known are: {', '.join(known)}.")
     return _entries[name]
+
+
+def _adopted(name: str, path: str) -> _Entry:
+    """Import ``package.module:Class`` and take it into the catalogue as ``name``."""
+    module_name, _, class_name = path.partition(":")
+    try:
+        cls = getattr(importlib.import_module(module_name), class_name)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UnknownUpsamplerError(f"{path!r} is not an upsampler that can be imported: {error}.") from error
+    if not isinstance(cls, type) or not issubclass(cls, nn.Module):
+        raise UpsampleError(f"{path!r} must be a class derived from torch.nn.Module; it is {cls!r}.")
+    return _Entry(adopted_card(name, cls), adopt(cls))
 
 
 def names() -> list[str]:
@@ -69,9 +123,17 @@ def names() -> list[str]:
 
 
 def cards() -> list[Card]:
-    """Return the cards of all upsamplers, in the order of :func:`names`."""
+    """Return the cards of all upsamplers of this library and of installed packages, in the order of :func:`names`.
+
+    Raises:
+        UpsampleError: what an installed package offers as an upsampler is none; the message names it.
+    """
     _import_families()
-    return [entry.card for entry in sorted(_entries.values(), key=lambda entry: entry.card.family)]
+    for name in _plugged_in():
+        _entry(name)
+    listed = [entry.card for name, entry in _entries.items() if ":" not in name]
+    order = {family: position for position, family in enumerate(FAMILIES)}
+    return sorted(listed, key=lambda card: (order.get(card.family, len(order)), card.family))
 
 
 def card(name: str) -> Card:
@@ -83,30 +145,40 @@ def card(name: str) -> Card:
     return _entry(name).card
 
 
-def refusal(name: str, scale: Any) -> str | None:
-    """Say why the upsampler called ``name`` cannot do ``scale``, or return None when it can."""
+def class_of(name: str) -> type[AnyUpsampler]:
+    """Return the class of the upsampler called ``name``, which tells whether it is guided or fractional.
+
+    Raises:
+        UnknownUpsamplerError: no upsampler has that name.
+    """
+    return _entry(name).cls
+
+
+def refusal(name: str, in_channels: int, out_channels: int, scale: Any) -> str | None:
+    """Say why the upsampler called ``name`` cannot do that scale and those channels, or return None when it can."""
     try:
         # Building one on the meta device takes no memory, and asks the options of the card as well as the class.
         with torch.device("meta"):
-            create(name, 1, 1, scale)
+            create(name, in_channels, out_channels, scale)
     except UnsupportedError as error:
         return str(error)
     return None
 
 
-def create(name: str, in_channels: int, out_channels: int, scale: int, **options: Any) -> Upsampler:
+def create(name: str, in_channels: int, out_channels: int, scale: Scale, **options: Any) -> AnyUpsampler:
     """Build the upsampler called ``name`` with freshly initialised weights.
 
     Args:
-        name: one of :func:`names`.
+        name: one of :func:`names`, or ``package.module:Class`` for a class of your own: an :class:`Upsampler`, or any
+            ``torch.nn.Module`` that is built from ``in_channels``, ``out_channels`` and ``scale``.
         in_channels: channels of the input.
         out_channels: channels of the output.
-        scale: the factor by which height and width grow.
+        scale: the factor by which height and width grow, or one factor for each.
         options: further arguments of the class, such as ``kernel_size``.
 
     Raises:
         UnknownUpsamplerError: no upsampler has that name.
-        UnsupportedError: the upsampler cannot do that scale.
+        UnsupportedError: the upsampler cannot do that scale or those channels.
         UpsampleError: a channel count or an option is not one that it takes.
     """
     entry = _entry(name)

@@ -1,20 +1,24 @@
 """What every upsampler promises: its shapes, its definition, its work in closed form, and how it refuses.
 
-A new upsampler is one subclass of :class:`Upsampler` with a :class:`Card`, registered in its family's file. How cards
-are looked up is the catalogue's business, not this file's.
+A new upsampler is one subclass of :class:`Upsampler` (or of :class:`GuidedUpsampler`, where a second input tells it
+where the edges are) with a :class:`Card`, registered in its family's file. How cards are looked up is the catalogue's
+business, not this file's.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from math import isfinite
+from typing import Any, ClassVar, Literal
 
 from torch import Tensor, nn
 
 Kind = Literal["operator", "network", "definition"]
 Preset = Literal["quick", "full"]
+Scale = int | float | tuple[float, float]
+"""A whole factor, a fractional one, or one each for height and width."""
 
 
 class UpsampleError(ValueError):
@@ -38,7 +42,7 @@ class Card:
         family: the group it belongs to, one file of this package each.
         title: what a table calls it.
         paper: first author and venue of the source.
-        year: of the paper.
+        year: of the paper; None without one.
         advice: one line for somebody who has to choose.
         kind: ``operator`` competes for the verdicts; ``network`` is a whole model around an upsampler and takes the
             photograph itself; ``definition`` is a textbook form that nobody should deploy.
@@ -50,7 +54,7 @@ class Card:
     family: str
     title: str
     paper: str
-    year: int
+    year: int | None
     advice: str
     kind: Kind = "operator"
     preset: Preset = "quick"
@@ -68,20 +72,45 @@ class Work:
         return Work(self.flops + other.flops, self.elementwise + other.elementwise)
 
 
-class Upsampler(nn.Module, ABC):
-    """Maps ``(N, in_channels, H, W)`` to ``(N, out_channels, scale * H, scale * W)``.
+class AnyUpsampler(nn.Module, ABC):
+    """What every upsampler promises; derive from :class:`Upsampler`, or from :class:`GuidedUpsampler`.
+
+    Maps ``(N, in_channels, H, W)`` to ``(N, out_channels, floor(H * s_y), floor(W * s_x))``; for a whole scale that is
+    ``scale * H`` and ``scale * W``.
 
     Args:
         in_channels: channels of the input, at least 1.
         out_channels: channels of the output, at least 1.
-        scale: the whole factor by which height and width grow, at least 2.
+        scale: how much height and width grow: a whole number of at least 2; where the class is ``fractional`` also a
+            number above 1, or a pair of them for height and width.
+
+    Class attributes:
+        fractional: whether scales such as 1.5 or (2, 1.5) are possible.
+        stages_of: the factors that it is built from, where it cannot do every whole scale: powers of the first, and any
+            other by itself.
+        keeps_channels: the operator moves each channel by itself, so that as many come out as went in.
+        local: an output pixel depends on nothing further than seven input pixels away, such as the image's size.
+        stated: whether :meth:`work` is known in closed form and :meth:`definition` is spelt apart from ``forward``.
+
+    Attributes:
+        factors: the scale of height and of width.
+        scale: the whole scale; there only where it is one.
 
     Raises:
         UpsampleError: a channel count is not a positive whole number.
-        UnsupportedError: the scale is not one that this upsampler can do.
+        UnsupportedError: the scale or the channels are not such that this upsampler can do them.
     """
 
-    def __init__(self, in_channels: int, out_channels: int, scale: int) -> None:
+    fractional: ClassVar[bool] = False
+    stages_of: ClassVar[tuple[int, ...]] = ()
+    keeps_channels: ClassVar[bool] = False
+    local: ClassVar[bool] = True
+    stated: ClassVar[bool] = True
+
+    scale: int
+    definition: Callable[..., Tensor]
+
+    def __init__(self, in_channels: int, out_channels: int, scale: Scale) -> None:
         super().__init__()
         for label, channels in (("in_channels", in_channels), ("out_channels", out_channels)):
             if not isinstance(channels, int) or isinstance(channels, bool) or channels < 1:
@@ -89,36 +118,87 @@ class Upsampler(nn.Module, ABC):
         reason = self.refusal(scale)
         if reason is not None:
             raise UnsupportedError(reason)
+        if self.keeps_channels and in_channels != out_channels:
+            raise UnsupportedError(
+                f"{type(self).__name__} keeps the number of channels; got {in_channels} in and {out_channels} out."
+            )
         self.in_channels = in_channels
         self.out_channels = out_channels
-        self.scale = scale
+        vertical, horizontal = scale if isinstance(scale, tuple) else (scale, scale)
+        self.factors = (float(vertical), float(horizontal))
+        if isinstance(scale, int):
+            self.scale = scale
 
     @classmethod
     def refusal(cls, scale: object) -> str | None:
         """Say in one sentence why this class cannot do ``scale``, or return None when it can."""
-        if not isinstance(scale, int) or isinstance(scale, bool) or scale < 2:
+        if cls.fractional:
+            pair = scale if isinstance(scale, tuple) else (scale, scale)
+            if len(pair) != 2 or not all(_above_one(factor) for factor in pair):
+                return f"{cls.__name__} takes scales above 1, or a pair of them; got {scale!r}."
+        elif not isinstance(scale, int) or isinstance(scale, bool) or scale < 2:
             return f"{cls.__name__} takes whole scales of at least 2; got {scale!r}."
+        elif cls.stages_of and not stage_factors(scale, cls.stages_of):
+            stages = ", or one of ".join(map(str, cls.stages_of))
+            able = [str(number) for number in range(2, 10) if stage_factors(number, cls.stages_of)]
+            return f"{cls.__name__} is built from stages of {stages}: scales {', '.join(able)}, …; got {scale}."
         return None
 
     @abstractmethod
+    def work(self, batch: int, height: int, width: int) -> Work:
+        """Return the exact arithmetic of ``forward`` on an input of ``(batch, in_channels, height, width)``."""
+
+    def output_size(self, height: int, width: int) -> tuple[int, int]:
+        """Return height and width of the output, rounded down as ``torch.nn.functional.interpolate`` does."""
+        return int(height * self.factors[0]), int(width * self.factors[1])
+
+    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int, int]:
+        """Return the shape of the output for an input of ``(N, C_in, H, W)``."""
+        batch, _, height, width = input_shape
+        return batch, self.out_channels, *self.output_size(height, width)
+
+    def extra_repr(self) -> str:
+        vertical, horizontal = (f"{factor:g}" for factor in self.factors)
+        scale = vertical if vertical == horizontal else f"({vertical}, {horizontal})"
+        return f"in_channels={self.in_channels}, out_channels={self.out_channels}, scale={scale}"
+
+
+class Upsampler(AnyUpsampler):
+    """An upsampler that needs nothing but the low-resolution input."""
+
+    @abstractmethod
     def forward(self, input: Tensor) -> Tensor:
-        """Upsample ``(N, in_channels, H, W)`` the way the field implements it."""
+        """Upsample ``(N, in_channels, H, W)`` the way the field implements it, without waste."""
 
     @abstractmethod
     def definition(self, input: Tensor) -> Tensor:
         """Return what :meth:`forward` returns, spelt from the formula with the same weights: the oracle, not fast."""
 
+
+class GuidedUpsampler(AnyUpsampler):
+    """An upsampler that is told where the edges are by a second input, such as an encoder's features.
+
+    Attributes:
+        guide_channels: channels of the high-resolution features that the guide is made from.
+    """
+
+    guide_channels: int
+
     @abstractmethod
-    def work(self, batch: int, height: int, width: int) -> Work:
-        """Return the exact arithmetic of :meth:`forward` on an input of ``(batch, in_channels, height, width)``."""
+    def forward(self, input: Tensor, guide: Tensor) -> Tensor:
+        """Upsample ``(N, in_channels, H, W)`` as ``guide``, made by :meth:`guide_from`, says."""
 
-    def output_shape(self, input_shape: Sequence[int]) -> tuple[int, int, int, int]:
-        """Return ``(N, out_channels, scale * H, scale * W)`` for an input of ``(N, in_channels, H, W)``."""
-        batch, _, height, width = input_shape
-        return batch, self.out_channels, height * self.scale, width * self.scale
+    @abstractmethod
+    def definition(self, input: Tensor, guide: Tensor) -> Tensor:
+        """Return what :meth:`forward` returns, spelt from the formula with the same weights: the oracle, not fast."""
 
-    def extra_repr(self) -> str:
-        return f"in_channels={self.in_channels}, out_channels={self.out_channels}, scale={self.scale}"
+    def guide_from(self, features: Tensor) -> Tensor:
+        """Return the guide that belongs to features of ``(N, guide_channels, s·H, s·W)``: themselves, unless stated."""
+        return features
+
+
+def _above_one(factor: object) -> bool:
+    return isinstance(factor, int | float) and not isinstance(factor, bool) and isfinite(factor) and factor > 1
 
 
 def conv_work(batch: int, in_channels: int, out_channels: int, positions: int, kernel_size: int) -> Work:
@@ -127,6 +207,11 @@ def conv_work(batch: int, in_channels: int, out_channels: int, positions: int, k
     ``positions`` are those of the output for a convolution and those of the input for a transposed convolution.
     """
     return Work(flops=2 * batch * in_channels * out_channels * positions * kernel_size**2)
+
+
+def softmax_work(values: int) -> Work:
+    """Work of a softmax: five element-wise operations a value (maximum, difference, exponential, sum, quotient)."""
+    return Work(elementwise=5 * values)
 
 
 def same_padding(kernel_size: int) -> int:
@@ -140,6 +225,16 @@ def same_padding(kernel_size: int) -> int:
     return kernel_size // 2
 
 
-def power_of_two(scale: int) -> bool:
-    """Whether ``scale`` is 2, 4, 8 …: what an upsampler made of ×2 stages can reach."""
-    return scale >= 2 and scale & (scale - 1) == 0
+def stage_factors(scale: int, stages_of: Sequence[int]) -> list[int]:
+    """Return the factors of the stages that make ``scale``: a power of the first factor, or another by itself.
+
+    Empty where none do.
+    """
+    first, *others = stages_of
+    if scale in others:
+        return [scale]
+    count = 0
+    while scale > 1 and scale % first == 0:
+        scale //= first
+        count += 1
+    return [first] * count if scale == 1 else []

@@ -1,102 +1,57 @@
 """Interpolation and convolution, in either order, in one step or staged.
 
-Interpolation reads the input at fractional positions with fixed weights; along each axis it is a matrix with one row
-per output position, :func:`sampling_matrix`. It has no parameters, so a convolution before or after it does the
-learning. Interpolate-then-convolve costs s² times as much as convolve-then-interpolate and is a different operator.
+Interpolation (:mod:`upsample.resampling`) has no parameters, so a convolution before or after it does the learning.
+Interpolate-then-convolve costs s² times as much as convolve-then-interpolate and is a different operator.
 
 Sources: Odena et al., "Deconvolution and checkerboard artifacts", Distill 2016, for interpolate + conv; Wang et al.
-(ESRGAN), ECCV Workshops 2018, for stages of nearest + conv; Keys, IEEE TASSP 1981, for the cubic kernel.
+(ESRGAN), ECCV Workshops 2018, for stages of nearest + conv; Wojna et al., "The devil is in the decoder", BMVC 2017, for
+bilinear additive upsampling.
 
-Traps: PyTorch's bicubic uses a = -0.75 where MATLAB and PIL use -0.5; all modes here use half-pixel centres
-(``align_corners=False``), and ``nearest`` takes the floor of the position while ``nearest-exact`` rounds its centre.
-At whole scales the windows of ``area`` hold one pixel each, which makes it nearest by another name.
+Trap: which interpolation is meant by a name differs between libraries; see :mod:`upsample.resampling`.
 """
 
 from __future__ import annotations
 
-from typing import Literal, get_args
+from typing import get_args
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.catalogue import register
-from upsample.contract import Card, UpsampleError, Upsampler, Work, conv_work, power_of_two, same_padding
-
-Mode = Literal["nearest", "nearest-exact", "bilinear", "bicubic", "area"]
-
-FLOPS_PER_OUTPUT: dict[Mode, int] = {"nearest": 0, "nearest-exact": 0, "bilinear": 8, "bicubic": 32, "area": 0}
-"""FLOPs for one interpolated value; ``area`` only copies at the whole scales that this family does."""
-
-
-def sampling_matrix(mode: Mode, size: int, scale: int, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Return the ``(scale*size, size)`` matrix that interpolates one axis, from the textbook formula of ``mode``."""
-    matrix = torch.zeros(size * scale, size, dtype=dtype)
-    for position in range(size * scale):
-        for source, weight in _taps(mode, position, size, scale):
-            matrix[position, min(max(source, 0), size - 1)] += weight
-    return matrix
-
-
-def _taps(mode: Mode, position: int, size: int, scale: int) -> list[tuple[int, float]]:
-    """The sources of one output position and their weights; sources beyond the edge stand for the edge."""
-    if mode == "nearest":
-        return [(position // scale, 1.0)]
-    if mode == "area":
-        first, last = position // scale, -(-(position + 1) // scale)
-        return [(source, 1 / (last - first)) for source in range(first, last)]
-    centre = (position + 0.5) / scale
-    if mode == "nearest-exact":
-        return [(int(centre), 1.0)]
-    left = (centre - 0.5) // 1
-    offset = centre - 0.5 - left
-    if mode == "bilinear":
-        return [(int(left), 1 - offset), (int(left) + 1, offset)]
-    return [(int(left) + tap, _cubic(offset - tap)) for tap in (-1, 0, 1, 2)]
-
-
-def _cubic(distance: float, a: float = -0.75) -> float:
-    """Keys' cubic convolution kernel with PyTorch's a."""
-    x = abs(distance)
-    if x <= 1:
-        return (a + 2) * x**3 - (a + 3) * x**2 + 1
-    return a * x**3 - 5 * a * x**2 + 8 * a * x - 4 * a if x < 2 else 0.0
-
-
-def interpolate(input: Tensor, mode: Mode, scale: int) -> Tensor:
-    """Interpolate ``(N, C, H, W)`` to ``(N, C, s·H, s·W)`` with the framework's operator, half-pixel centres."""
-    align_corners = False if mode in ("bilinear", "bicubic") else None
-    return F.interpolate(input, scale_factor=float(scale), mode=mode, align_corners=align_corners)
-
-
-def interpolate_by_definition(input: Tensor, mode: Mode, scale: int) -> Tensor:
-    """The same output from two sampling matrices: ``R_h · input · R_wᵀ``."""
-    rows, columns = (
-        sampling_matrix(mode, size, scale).to(device=input.device, dtype=input.dtype) for size in input.shape[2:]
-    )
-    return rows @ input @ columns.T
-
-
-def interpolation_work(mode: Mode, batch: int, channels: int, positions: int) -> Work:
-    """Work of interpolating to ``positions`` output positions in each of ``batch * channels`` planes."""
-    return Work(flops=FLOPS_PER_OUTPUT[mode] * batch * channels * positions)
+from upsample.contract import (
+    Card,
+    Scale,
+    UnsupportedError,
+    UpsampleError,
+    Upsampler,
+    Work,
+    conv_work,
+    same_padding,
+    stage_factors,
+)
+from upsample.resampling import WHOLE_SCALES_ONLY, Mode, interpolate, interpolate_by_definition, interpolation_work
 
 
 class _ModeAndConv(Upsampler):
     """What both orders share: a mode and one convolution.
 
     Args:
-        in_channels, out_channels, scale: see :class:`~upsample.Upsampler`.
+        in_channels, out_channels, scale: see :class:`~upsample.Upsampler`; fractional scales except for area, lanczos.
         mode: how to interpolate.
         kernel_size: odd side of the convolution's kernel.
     """
 
+    fractional = True
+
     def __init__(
-        self, in_channels: int, out_channels: int, scale: int, mode: Mode = "nearest", kernel_size: int = 3
+        self, in_channels: int, out_channels: int, scale: Scale, mode: Mode = "nearest", kernel_size: int = 3
     ) -> None:
         super().__init__(in_channels, out_channels, scale)
         if mode not in get_args(Mode):
             raise UpsampleError(f"mode must be one of {', '.join(get_args(Mode))}; got {mode!r}.")
+        if mode in WHOLE_SCALES_ONLY and not isinstance(scale, int):
+            raise UnsupportedError(f"interpolation by {mode} takes whole scales of at least 2; got {scale!r}.")
         self.mode: Mode = mode
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=same_padding(kernel_size))
 
@@ -150,22 +105,32 @@ class _ModeAndConv(Upsampler):
         preset="full",
         options={"mode": "area"},
     ),
+    Card(
+        name="lanczos_conv",
+        family="interpolation",
+        title="Lanczos + conv",
+        paper="Turkowski, Graphics Gems",
+        year=1990,
+        advice="The sharpest fixed kernel, six taps an axis; rings at edges, and no framework has it as an operator.",
+        preset="full",
+        options={"mode": "lanczos"},
+    ),
 )
 class InterpolateConv(_ModeAndConv):
     """Interpolate to the output size, then convolve there: k²·s²·C·O multiply-accumulates a pixel + interpolation."""
 
     def forward(self, input: Tensor) -> Tensor:
-        output: Tensor = self.conv(interpolate(input, self.mode, self.scale))
+        output: Tensor = self.conv(interpolate(input, self.mode, self.factors))
         return output
 
     def definition(self, input: Tensor) -> Tensor:
-        output: Tensor = self.conv(interpolate_by_definition(input, self.mode, self.scale))
+        output: Tensor = self.conv(interpolate_by_definition(input, self.mode, self.factors))
         return output
 
     def work(self, batch: int, height: int, width: int) -> Work:
-        positions = height * width * self.scale**2
-        convolution = conv_work(batch, self.in_channels, self.out_channels, positions, self.conv.kernel_size[0])
-        return interpolation_work(self.mode, batch, self.in_channels, positions) + convolution
+        high, wide = self.output_size(height, width)
+        convolution = conv_work(batch, self.in_channels, self.out_channels, high * wide, self.conv.kernel_size[0])
+        return interpolation_work(self.mode, batch * self.in_channels, height, width, self.factors) + convolution
 
 
 @register(
@@ -203,16 +168,14 @@ class ConvInterpolate(_ModeAndConv):
     """Convolve at low resolution, then interpolate: k²·C·O multiply-accumulates a pixel + interpolation of O planes."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return interpolate(self.conv(input), self.mode, self.scale)
+        return interpolate(self.conv(input), self.mode, self.factors)
 
     def definition(self, input: Tensor) -> Tensor:
-        return interpolate_by_definition(self.conv(input), self.mode, self.scale)
+        return interpolate_by_definition(self.conv(input), self.mode, self.factors)
 
     def work(self, batch: int, height: int, width: int) -> Work:
-        positions = height * width
-        convolution = conv_work(batch, self.in_channels, self.out_channels, positions, self.conv.kernel_size[0])
-        outputs = positions * self.scale**2
-        return convolution + interpolation_work(self.mode, batch, self.out_channels, outputs)
+        convolution = conv_work(batch, self.in_channels, self.out_channels, height * width, self.conv.kernel_size[0])
+        return convolution + interpolation_work(self.mode, batch * self.out_channels, height, width, self.factors)
 
 
 @register(
@@ -232,34 +195,28 @@ class NearestConvStaged(Upsampler):
     324·C² + 432·C multiply-accumulates per low-resolution pixel. Scales: powers of two.
     """
 
+    stages_of = (2,)
     negative_slope = 0.2
 
     def __init__(self, in_channels: int, out_channels: int, scale: int) -> None:
         super().__init__(in_channels, out_channels, scale)
         self.stages = nn.ModuleList(
-            nn.Conv2d(in_channels, in_channels, 3, padding=1) for _ in range(scale.bit_length() - 1)
+            nn.Conv2d(in_channels, in_channels, 3, padding=1) for _ in stage_factors(scale, self.stages_of)
         )
         self.full_resolution = nn.Conv2d(in_channels, in_channels, 3, padding=1)
         self.last = nn.Conv2d(in_channels, out_channels, 3, padding=1)
 
-    @classmethod
-    def refusal(cls, scale: object) -> str | None:
-        reason = super().refusal(scale)
-        if reason is None and isinstance(scale, int) and not power_of_two(scale):
-            return f"{cls.__name__} is built from stages of 2: scales 2, 4, 8, …; got {scale}."
-        return reason
-
     def forward(self, input: Tensor) -> Tensor:
         features = input
         for stage in self.stages:
-            features = F.leaky_relu(stage(interpolate(features, "nearest", 2)), self.negative_slope)
+            features = F.leaky_relu(stage(interpolate(features, "nearest", (2, 2))), self.negative_slope)
         output: Tensor = self.last(F.leaky_relu(self.full_resolution(features), self.negative_slope))
         return output
 
     def definition(self, input: Tensor) -> Tensor:
         features = input
         for stage in self.stages:
-            features = self._activated(stage(interpolate_by_definition(features, "nearest", 2)))
+            features = self._activated(stage(interpolate_by_definition(features, "nearest", (2, 2))))
         output: Tensor = self.last(self._activated(self.full_resolution(features)))
         return output
 
@@ -277,3 +234,52 @@ class NearestConvStaged(Upsampler):
     def _conv_and_activation(self, batch: int, positions: int) -> Work:
         activation = Work(elementwise=batch * self.in_channels * positions)
         return conv_work(batch, self.in_channels, self.in_channels, positions, 3) + activation
+
+
+@register(
+    Card(
+        name="bilinear_additive",
+        family="interpolation",
+        title="Bilinear additive + conv",
+        paper="Wojna et al., BMVC",
+        year=2017,
+        advice="Bilinear with s² channels summed into one, then a small convolution; cheap, parameter-free upsampling.",
+        preset="full",
+    )
+)
+class BilinearAdditive(Upsampler):
+    """Bilinear interpolation, the sum of every s² consecutive channels, and a convolution C/s²→O.
+
+    The sum is over channels and the interpolation over space, so that their order is free: summing first saves s² times
+    the interpolation. ``k²·C·O`` multiply-accumulates per input pixel.
+
+    Args:
+        in_channels, out_channels, scale: see :class:`~upsample.Upsampler`; s² must divide the input's channels.
+        kernel_size: odd side of the convolution's kernel.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int, kernel_size: int = 3) -> None:
+        super().__init__(in_channels, out_channels, scale)
+        if in_channels % scale**2:
+            raise UnsupportedError(
+                f"BilinearAdditive sums every {scale**2} channels, which must divide its input's; got {in_channels}."
+            )
+        summed = in_channels // scale**2
+        self.conv = nn.Conv2d(summed, out_channels, kernel_size, padding=same_padding(kernel_size))
+
+    def forward(self, input: Tensor) -> Tensor:
+        summed = input.unflatten(1, (-1, self.scale**2)).sum(2)
+        output: Tensor = self.conv(interpolate(summed, "bilinear", self.factors))
+        return output
+
+    def definition(self, input: Tensor) -> Tensor:
+        interpolated = interpolate_by_definition(input, "bilinear", self.factors)
+        summed = sum(interpolated[:, first :: self.scale**2] for first in range(self.scale**2))
+        output: Tensor = self.conv(summed)
+        return output
+
+    def work(self, batch: int, height: int, width: int) -> Work:
+        sums, channels = Work(elementwise=batch * self.in_channels * height * width), self.conv.in_channels
+        outputs = height * width * self.scale**2
+        convolution = conv_work(batch, channels, self.out_channels, outputs, self.conv.kernel_size[0])
+        return sums + interpolation_work("bilinear", batch * channels, height, width, self.factors) + convolution

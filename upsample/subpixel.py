@@ -5,7 +5,8 @@ CRD; TensorFlow's ``depth_to_space`` uses the other one, DCR). The convolution b
 kernel for each of the s² output phases.
 
 Sources: Shi et al. (ESPCN), CVPR 2016; Lim et al. (EDSR), CVPR Workshops 2017, for stages; Aitken et al., "Checkerboard
-artifact free sub-pixel convolution", 2017, for the ICNR initialisation.
+artifact free sub-pixel convolution", 2017, for the ICNR initialisation; Tian et al. (DUpsampling), CVPR 2019; Luo et
+al. (NCNet), CVPR Workshops 2022.
 
 Trap: with the default initialisation the s² kernels start different from each other, so that the output has a
 checkerboard before the first training step; ICNR starts them equal.
@@ -18,7 +19,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.catalogue import register
-from upsample.contract import Card, Upsampler, Work, conv_work, power_of_two, same_padding
+from upsample.contract import Card, Upsampler, Work, conv_work, same_padding, stage_factors
+from upsample.resampling import interpolate_by_definition
 
 
 def pixel_shuffle(input: Tensor, scale: int) -> Tensor:
@@ -109,25 +111,18 @@ class SubPixelStaged(Upsampler):
         icnr: start the kernels of each stage equal per output channel.
     """
 
+    stages_of = (2, 3)
+
     def __init__(self, in_channels: int, out_channels: int, scale: int, icnr: bool = False) -> None:
         super().__init__(in_channels, out_channels, scale)
-        self.stage_scale = 3 if scale == 3 else 2
-        stage_count = 1 if scale == 3 else scale.bit_length() - 1
-        self.stages = nn.ModuleList(
-            nn.Conv2d(in_channels, in_channels * self.stage_scale**2, 3, padding=1) for _ in range(stage_count)
-        )
+        factors = stage_factors(scale, self.stages_of)
+        self.stage_scale = factors[0]
+        self.stages = nn.ModuleList(nn.Conv2d(in_channels, in_channels * factor**2, 3, padding=1) for factor in factors)
         self.last = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         if icnr:
             for stage in self.stages:
                 assert isinstance(stage, nn.Conv2d)
                 icnr_(stage, self.stage_scale)
-
-    @classmethod
-    def refusal(cls, scale: object) -> str | None:
-        reason = super().refusal(scale)
-        if reason is None and isinstance(scale, int) and scale != 3 and not power_of_two(scale):
-            return f"{cls.__name__} is built from stages of 2, or one of 3: scales 2, 3, 4, 8, …; got {scale}."
-        return reason
 
     def forward(self, input: Tensor) -> Tensor:
         features = input
@@ -149,3 +144,84 @@ class SubPixelStaged(Upsampler):
             work += conv_work(batch, self.in_channels, self.in_channels * self.stage_scale**2, positions, 3)
             positions *= self.stage_scale**2
         return work + conv_work(batch, self.in_channels, self.out_channels, positions, 3)
+
+
+@register(
+    Card(
+        name="dupsampling",
+        family="subpixel",
+        title="DUpsampling",
+        paper="Tian et al., CVPR",
+        year=2019,
+        advice="One matrix turns a pixel's features into an s×s patch: the cheapest learned form, blind to neighbours.",
+        preset="full",
+    )
+)
+class DUpsampling(Upsampler):
+    """Data-dependent upsampling: a 1×1 convolution C→O·s² without bias, and the shuffle; ``s²·C·O`` MACs a pixel.
+
+    The rows of the matrix are in the order of :func:`pixel_shuffle`, which public code orders differently. The paper's
+    softmax temperature belongs to the loss.
+
+    Args:
+        in_channels, out_channels, scale: see :class:`~upsample.Upsampler`.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int) -> None:
+        super().__init__(in_channels, out_channels, scale)
+        self.project = nn.Conv2d(in_channels, out_channels * scale**2, 1, bias=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return F.pixel_shuffle(self.project(input), self.scale)
+
+    def definition(self, input: Tensor) -> Tensor:
+        matrix = self.project.weight.view(self.out_channels, self.scale, self.scale, self.in_channels)
+        patches = torch.einsum("oyxc,nchw->nohywx", matrix, input)
+        return patches.reshape(self.output_shape(input.shape))
+
+    def work(self, batch: int, height: int, width: int) -> Work:
+        return conv_work(batch, self.in_channels, self.out_channels * self.scale**2, height * width, 1)
+
+
+@register(
+    Card(
+        name="nearest_shuffle_conv",
+        family="subpixel",
+        title="Nearest as frozen 1×1 conv + shuffle, conv",
+        paper="Luo et al. (NCNet), CVPRW",
+        year=2022,
+        advice="Nearest + conv for accelerators that are slow at resizing; elsewhere the copies waste s²·C² MACs.",
+        preset="full",
+    )
+)
+class NearestShuffleConv(Upsampler):
+    """NearestConv: a frozen 1×1 convolution copies each channel s² times, the shuffle spreads them, a conv follows.
+
+    The same output as nearest + conv for ``s²·C²`` more multiply-accumulates per input pixel.
+
+    Args:
+        in_channels, out_channels, scale: see :class:`~upsample.Upsampler`.
+        kernel_size: odd side of the convolution's kernel.
+    """
+
+    repeat: Tensor
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int, kernel_size: int = 3) -> None:
+        super().__init__(in_channels, out_channels, scale)
+        self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=same_padding(kernel_size))
+        copies = torch.eye(in_channels).repeat_interleave(scale**2, dim=0)
+        self.register_buffer("repeat", copies[:, :, None, None], persistent=False)
+
+    def forward(self, input: Tensor) -> Tensor:
+        output: Tensor = self.conv(F.pixel_shuffle(F.conv2d(input, self.repeat), self.scale))
+        return output
+
+    def definition(self, input: Tensor) -> Tensor:
+        output: Tensor = self.conv(interpolate_by_definition(input, "nearest", self.factors))
+        return output
+
+    def work(self, batch: int, height: int, width: int) -> Work:
+        positions = height * width
+        copy = conv_work(batch, self.in_channels, self.in_channels * self.scale**2, positions, 1)
+        outputs = positions * self.scale**2
+        return copy + conv_work(batch, self.in_channels, self.out_channels, outputs, self.conv.kernel_size[0])

@@ -46,6 +46,30 @@ def zero_stuff(input: Tensor, scale: int) -> Tensor:
     return stuffed
 
 
+def zero_stuffed_conv(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    scale: int = 2,
+    padding: int = 0,
+    output_padding: int = 0,
+) -> Tensor:
+    """What ``conv_transpose2d`` computes, from its definition: zeros between the inputs, then the flipped kernel.
+
+    Args:
+        input: ``(N, C, H, W)``.
+        weight: ``(C, O, k, k)``, as a transposed convolution has it.
+        bias: ``(O,)``.
+        scale: the stride.
+        padding: rows and columns cut off on every side.
+        output_padding: rows and columns given back at the bottom and right.
+    """
+    before = weight.shape[2] - 1 - padding
+    after = before + output_padding
+    stuffed = F.pad(zero_stuff(input, scale), (before, after, before, after))
+    return F.conv2d(stuffed, weight.flip(2, 3).transpose(0, 1), bias)
+
+
 class _TransposedKernel(Upsampler):
     """The weights shared by the three ways: ``weight`` is ``(in_channels, out_channels, k, k)``, one bias a channel."""
 
@@ -67,10 +91,7 @@ class _TransposedKernel(Upsampler):
 
     def zero_stuffed(self, input: Tensor) -> Tensor:
         """The definition: zeros between the inputs, then a convolution with the kernel flipped in space."""
-        before = self.kernel_size - 1 - self.padding
-        after = before + self.output_padding
-        stuffed = F.pad(zero_stuff(input, self.scale), (before, after, before, after))
-        return F.conv2d(stuffed, self.weight.flip(2, 3).transpose(0, 1), self.bias)
+        return zero_stuffed_conv(input, self.weight, self.bias, self.scale, self.padding, self.output_padding)
 
 
 @register(

@@ -8,8 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from bench.isolation import RefusedCaseError
 from bench.meters.interface import Meter
 from bench.workload import LAYOUTS, Workload
+from upsample import AnyUpsampler
 
 CROP = 16
 """The definitions are slow, so that they are evaluated on a crop of the real input, its upper left corner."""
@@ -21,7 +23,7 @@ TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 3e-2, to
 """Largest difference allowed, as a share of the largest output."""
 
 
-class WrongOutputError(AssertionError):
+class WrongOutputError(RefusedCaseError):
     """The module does not compute what it promises."""
 
 
@@ -29,32 +31,56 @@ class Agreement(Meter):
     """``definition_error``: largest difference from the definition in float64, over the largest value.
 
     Compared are the whole output for a crop, and the corner of the output at full size, for which libraries may choose
-    other kernels.
+    other kernels. Where an output depends on what is far away, it is evaluated at full size. A class without a
+    definition of its own is compared with itself in float64.
     """
 
     name = "agreement"
     first = True
 
     def measure(self, workload: Workload) -> dict[str, Any]:
-        module, cell = workload.module, workload.case.cell
-        crop = workload.input[:, :, :CROP, :CROP].contiguous(memory_format=LAYOUTS[cell.layout])
-        output, whole = module(crop), workload.call()
-        _check_shape(output, module.output_shape(crop.shape))
-        _check_shape(whole, module.output_shape(workload.input.shape))
-        if not bool(torch.isfinite(whole).all()):
-            raise WrongOutputError("the output has values that are not finite")
-        exact = deepcopy(module).cpu().double().definition(crop.cpu().double())
-        uncropped = workload.input.shape == crop.shape
-        side = cell.scale * (CROP if uncropped else CORNER)
-        error = max(_error(output, exact), _error(whole[:, :, :side, :side], exact[:, :, :side, :side]))
-        if not error <= TOLERANCE[crop.dtype]:
+        whole = workload.call()
+        _check(whole, workload.module, workload.inputs)
+        crop = _cropped(workload) if workload.module.local else workload.inputs
+        output = workload.module(*crop)
+        _check(output, workload.module, crop)
+        module = deepcopy(workload.module).cpu().double()
+        exact = module.definition(*(t.cpu().double() if t.is_floating_point() else t.cpu() for t in crop))
+        rows, columns = _reliable(workload, crop[0])
+        error = max(_error(output, exact), _error(whole[..., :rows, :columns], exact[..., :rows, :columns]))
+        if not error <= TOLERANCE[workload.input.dtype]:
             raise WrongOutputError(f"the output differs from the definition by {error:.1e} of its largest value")
         return {"definition_error": error}
 
 
-def _check_shape(output: Tensor, expected: tuple[int, ...]) -> None:
+def _cropped(workload: Workload) -> tuple[Tensor, ...]:
+    """The upper left corner of the input, and of the guide what belongs to it."""
+    layout = LAYOUTS[workload.case.cell.layout]
+    input, *guides = workload.inputs
+    crop = input[:, :, :CROP, :CROP].contiguous(memory_format=layout)
+    high, wide = workload.module.output_size(*crop.shape[2:])
+    return crop, *(guide[:, :, :high, :wide].contiguous(memory_format=layout) for guide in guides)
+
+
+def _reliable(workload: Workload, crop: Tensor) -> tuple[int, int]:
+    """Rows and columns of the output for the crop that hold for the whole input as well."""
+    if workload.input.shape == crop.shape:
+        return workload.module.output_size(*crop.shape[2:])
+    return workload.module.output_size(CORNER, CORNER)
+
+
+def _check(output: Tensor, module: AnyUpsampler, inputs: tuple[Tensor, ...]) -> None:
+    given, expected = tuple(inputs[0].shape), module.output_shape(inputs[0].shape)
+    name = type(module).__name__
+    if not isinstance(output, Tensor):
+        raise WrongOutputError(f"{name} returned {type(output).__name__} for an input of {given}, expected a tensor")
     if tuple(output.shape) != expected:
-        raise WrongOutputError(f"the output has shape {tuple(output.shape)}, expected {expected}")
+        raise WrongOutputError(
+            f"{name} returned shape {tuple(output.shape)} for an input of {given}, expected {expected}"
+        )
+    if not bool(torch.isfinite(output).all()):
+        share = 1 - float(torch.isfinite(output).float().mean())
+        raise WrongOutputError(f"{name} returned values that are not finite, {share:.1%} of them, for a finite input")
 
 
 def _error(output: Tensor, exact: Tensor) -> float:

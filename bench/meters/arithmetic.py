@@ -1,4 +1,7 @@
-"""FLOPs, parameters and the fewest bytes: the closed form, proven by counting the operators that really run."""
+"""FLOPs, parameters and the fewest bytes: the closed form, proven by counting the operators that really run.
+
+An upsampler that states no closed form, such as a class of the user's own, has what is counted.
+"""
 
 from __future__ import annotations
 
@@ -7,34 +10,65 @@ from typing import Any
 import torch
 
 import upsample
+from bench.isolation import RefusedCaseError
 from bench.meters.interface import Meter
-from bench.opcount import count_operators
+from bench.opcount import Count, UnknownOperatorError, count_operators
 from bench.workload import Workload, create_module
 
 
-class CountMismatchError(AssertionError):
+class CountMismatchError(RefusedCaseError):
     """The closed form and the count of operators disagree, so that neither can be printed."""
 
 
 class Arithmetic(Meter):
-    """``macs``, ``flops``, ``elementwise_ops``, ``params`` and ``min_bytes`` of one forward pass."""
+    """``macs``, ``flops``, ``elementwise_ops``, ``params`` and ``min_bytes`` of one forward pass.
+
+    Where no closed form is stated and an operator has no formula either, the first three are None, and
+    ``uncounted_operator`` says why.
+    """
 
     name = "arithmetic"
 
     def measure(self, workload: Workload) -> dict[str, Any]:
-        stated = upsample.cost(workload.module, workload.input.shape)
-        with torch.device("meta"):
-            module = create_module(workload.case)
-            counted = count_operators(module, torch.empty(workload.input.shape))
-        if (counted.flops, counted.elementwise) != (stated.flops, stated.elementwise):
-            raise CountMismatchError(
-                f"closed form says {stated.flops} FLOPs and {stated.elementwise} element-wise operations, "
-                f"the operators that ran make {counted.flops} and {counted.elementwise}"
-            )
-        return {
-            "macs": stated.macs,
-            "flops": stated.flops,
-            "elementwise_ops": stated.elementwise,
-            "params": stated.params,
-            "min_bytes": stated.min_bytes,
-        }
+        module = workload.module
+        return _proven(workload) if module.stated else _counted(workload)
+
+
+def _proven(workload: Workload) -> dict[str, Any]:
+    stated, counted = upsample.cost(workload.module, workload.input.shape), _count_on_meta(workload)
+    if (counted.flops, counted.elementwise) != (stated.flops, stated.elementwise):
+        raise CountMismatchError(
+            f"closed form says {stated.flops} FLOPs and {stated.elementwise} element-wise operations, "
+            f"the operators that ran make {counted.flops} and {counted.elementwise}"
+        )
+    return _fields(stated)
+
+
+def _count_on_meta(workload: Workload) -> Count:
+    """Count without computing: on meta tensors a forward pass takes no time."""
+    with torch.device("meta"):
+        module = create_module(workload.case)
+        # Weights and inputs have torch's default precision here, which costs the same arithmetic as any other.
+        inputs = [torch.empty(t.shape, dtype=None if t.is_floating_point() else t.dtype) for t in workload.inputs]
+        return count_operators(module, *inputs)
+
+
+def _counted(workload: Workload) -> dict[str, Any]:
+    try:
+        count = count_operators(workload.module, *workload.inputs)
+    except UnknownOperatorError as error:
+        unknown = upsample.cost(workload.module, workload.input.shape, upsample.Work())
+        uncounted = {"macs": None, "flops": None, "elementwise_ops": None, "uncounted_operator": str(error)}
+        return {**_fields(unknown), **uncounted}
+    work = upsample.Work(count.flops, count.elementwise)
+    return _fields(upsample.cost(workload.module, workload.input.shape, work))
+
+
+def _fields(cost: upsample.Cost) -> dict[str, Any]:
+    return {
+        "macs": cost.macs,
+        "flops": cost.flops,
+        "elementwise_ops": cost.elementwise,
+        "params": cost.params,
+        "min_bytes": cost.min_bytes,
+    }

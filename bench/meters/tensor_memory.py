@@ -65,7 +65,7 @@ class TensorMemory(Meter):
     name = "tensor_memory"
 
     def measure(self, workload: Workload) -> dict[str, Any]:
-        existing = [workload.input, *workload.module.parameters(), *workload.module.buffers()]
+        existing = [*workload.inputs, *workload.module.parameters(), *workload.module.buffers()]
         with LiveTensors(existing) as tensors:
             workload.call()
         return {"peak_tensor_bytes": tensors.peak_bytes}

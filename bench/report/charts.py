@@ -5,7 +5,7 @@ Every upsampler keeps its marker, line style and grey level through all charts; 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
+from bench.case import Cell, Scale, scale_text
 from bench.record import Record
 from bench.report.evidence import Evidence, Setting, Winner, output_bytes, peak_memory
 
@@ -80,10 +81,10 @@ def _write(figure: Figure, output: Path, stem: str, caption: str) -> Chart:
 
 def latency_against_channels(evidence: Evidence, setting: Setting) -> Figure | None:
     """A panel for each scale; latency with its 95 % interval."""
-    scales = sorted({record.case.cell.scale for record in _all(evidence, setting) if record.latency})
+    scales = _scales(record.case.cell for record in _all(evidence, setting) if record.latency)
     if not scales:
         return None
-    figure = Figure(figsize=(8.2, 3.6), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.1 + _legend_height(evidence)), layout="constrained")
     panels = figure.subplots(1, len(scales), sharey=True, squeeze=False)[0]
     for panel, scale in zip(panels, scales, strict=True):
         for name in evidence.operators:
@@ -92,7 +93,7 @@ def latency_against_channels(evidence: Evidence, setting: Setting) -> Figure | N
             if records:
                 x = [record.case.cell.channels for record in records]
                 panel.errorbar(x, *_milliseconds(records), capsize=3, **_look(evidence, name))
-        panel.set_title(f"scale ×{scale}")
+        panel.set_title(f"scale ×{scale_text(scale)}")
         panel.set_xlabel("channels")
         _log_ticks(panel, sorted({r.case.cell.channels for r in _all(evidence, setting)}))
         panel.set_yscale("log")
@@ -106,7 +107,7 @@ def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
     records = _widest(evidence, setting)
     if not any(peak_memory(record) for record in records):
         return None
-    scales = sorted({record.case.cell.scale for record in records})
+    scales = _scales(record.case.cell for record in records)
     names = [name for name in evidence.operators if any(r.case.upsampler == name for r in records)]
     figure = Figure(figsize=(8.2, 0.9 + 0.34 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(scales), sharey=True, squeeze=False)[0]
@@ -122,7 +123,7 @@ def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
                 for field, marker in (("peak_tensor_bytes", "o"), ("peak_rss_bytes", "x")):
                     if record.quantities[field] is not None:
                         panel.plot(record.quantities[field] / MIB, row, marker, color="#d55e00", markersize=5)
-        panel.set_title(f"scale ×{scale}")
+        panel.set_title(f"scale ×{scale_text(scale)}")
         panel.set_xlabel("peak above inputs\nand weights, MiB")
         panel.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(names)), [evidence.title(name) for name in names])
@@ -139,10 +140,10 @@ def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
 
 def flops_against_time(evidence: Evidence, setting: Setting) -> Figure | None:
     """If FLOPs decided, all points would lie on one line parallel to the machine's limit."""
-    records = [record for record in _all(evidence, setting) if record.latency]
+    records = [record for record in _all(evidence, setting) if record.latency and record.quantities["flops"]]
     if not records:
         return None
-    figure = Figure(figsize=(8.2, 3.9), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.4 + _legend_height(evidence)), layout="constrained")
     panel = figure.subplots()
     for name, own in _by_operator(evidence, records):
         x = [record.quantities["flops"] / 1e9 for record in own]
@@ -171,7 +172,7 @@ def flops_against_time(evidence: Evidence, setting: Setting) -> Figure | None:
 def winners(evidence: Evidence, setting: Setting) -> Figure:
     """Who is fastest at each scale and channel count, and where nobody surely is."""
     results = [result for result in evidence.results if Setting.of(result.cell) == setting]
-    scales = sorted({result.cell.scale for result in results})
+    scales = _scales(result.cell for result in results)
     channels = sorted({result.cell.channels for result in results})
     figure = Figure(figsize=(8.2, 0.8 + 0.75 * len(scales)), layout="constrained")
     panel = figure.subplots()
@@ -190,7 +191,7 @@ def winners(evidence: Evidence, setting: Setting) -> Figure:
     panel.set_xlim(-0.5, len(channels) - 0.5)
     panel.set_ylim(len(scales) - 0.5, -0.5)
     panel.set_xticks(range(len(channels)), [str(count) for count in channels])
-    panel.set_yticks(range(len(scales)), [f"×{scale}" for scale in scales])
+    panel.set_yticks(range(len(scales)), [f"×{scale_text(scale)}" for scale in scales])
     panel.set_xlabel("channels")
     panel.set_ylabel("scale")
     panel.grid(visible=False)
@@ -199,10 +200,10 @@ def winners(evidence: Evidence, setting: Setting) -> Figure:
 
 def roofline(evidence: Evidence, setting: Setting) -> Figure | None:
     """Attained arithmetic against arithmetic intensity, under the machine's two measured limits."""
-    records = [record for record in _all(evidence, setting) if record.latency]
+    records = [record for record in _all(evidence, setting) if record.latency and record.quantities["flops"]]
     if not records:
         return None
-    figure = Figure(figsize=(8.2, 3.9), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.4 + _legend_height(evidence)), layout="constrained")
     panel = figure.subplots()
     for name, own in _by_operator(evidence, records):
         x = [record.quantities["flops"] / record.quantities["min_bytes"] for record in own]
@@ -229,8 +230,8 @@ def pareto(evidence: Evidence, setting: Setting) -> Figure | None:
     records = [r for r in _widest(evidence, setting) if r.latency and peak_memory(r)]
     if not records:
         return None
-    scales = sorted({record.case.cell.scale for record in records})
-    figure = Figure(figsize=(8.2, 3.6), layout="constrained")
+    scales = _scales(record.case.cell for record in records)
+    figure = Figure(figsize=(8.2, 3.1 + _legend_height(evidence)), layout="constrained")
     panels = figure.subplots(1, len(scales), squeeze=False)[0]
     for panel, scale in zip(panels, scales, strict=True):
         points = []
@@ -238,7 +239,7 @@ def pareto(evidence: Evidence, setting: Setting) -> Figure | None:
             point = (record.quantities["latency_s"] * 1e3, (peak_memory(record) or 0) / MIB)
             points.append(point)
             panel.plot(*point, **(_look(evidence, record.case.upsampler) | {"linestyle": ""}))
-        panel.set_title(f"scale ×{scale}")
+        panel.set_title(f"scale ×{scale_text(scale)}")
         panel.set_xlabel("latency, ms")
         panel.margins(0.12)
         _draw_front(panel, _front(points))
@@ -264,6 +265,11 @@ def _all(evidence: Evidence, setting: Setting) -> list[Record]:
         for record in evidence.records
         if record.case.upsampler in evidence.operators and Setting.of(record.case.cell) == setting
     ]
+
+
+def _scales(cells: Iterable[Cell]) -> list[Scale]:
+    """The scales of the cells, each once, smallest first."""
+    return [cell.scale for cell in sorted({cell.factors: cell for cell in cells}.values(), key=lambda c: c.factors)]
 
 
 def _of(evidence: Evidence, setting: Setting, name: str) -> list[Record]:
@@ -295,16 +301,25 @@ def _look(evidence: Evidence, name: str) -> dict[str, Any]:
     index = evidence.operators.index(name)
     return {
         "color": COLOURS[index % len(COLOURS)],
-        "marker": MARKERS[index % len(MARKERS)],
+        # Colours and markers come round together after 24 operators, and are then shifted against each other.
+        "marker": MARKERS[(index + index // 24) % len(MARKERS)],
         "linestyle": LINES[index % len(LINES)],
         "markersize": 6,
         "linewidth": 1.2,
     }
 
 
+LEGEND_COLUMNS = 4
+
+
+def _legend_height(evidence: Evidence) -> float:
+    """Inches that the legend of all operators takes."""
+    return 0.17 * -(-len(evidence.operators) // LEGEND_COLUMNS)
+
+
 def _legend(figure: Figure, evidence: Evidence, names: Sequence[str]) -> None:
     handles = [Line2D([], [], label=evidence.title(name), **_look(evidence, name)) for name in names]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(4, len(handles)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
 
 
 def _log_ticks(panel: Axes, values: Sequence[int]) -> None:

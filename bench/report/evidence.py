@@ -123,8 +123,8 @@ class Evidence:
 
     @cached_property
     def operators(self) -> list[str]:
-        """Those that compete with each other: not networks, not textbook definitions."""
-        return [name for name in self.names if self.cards[name]["kind"] == "operator"]
+        """Those that compete with each other: not networks, not textbook definitions, not what needs a guide."""
+        return [n for n in self.names if self.cards[n]["kind"] == "operator" and not self.cards[n].get("guided")]
 
     @property
     def interleaved(self) -> bool:
@@ -140,7 +140,7 @@ class Evidence:
     def results(self) -> list[CellResult]:
         """The judged cells of the operators, by setting, scale and channels."""
         cells = {record.case.cell for record in self.records if record.case.upsampler in self.operators}
-        order = sorted(cells, key=lambda c: (self.settings.index(Setting.of(c)), c.scale, c.channels))
+        order = sorted(cells, key=lambda c: (self.settings.index(Setting.of(c)), c.factors, c.channels))
         return [self._judge(cell) for cell in order]
 
     def in_cell(self, cell: Cell) -> dict[str, Record]:
@@ -200,8 +200,8 @@ def peak_memory(record: Record) -> int | None:
 
 def output_bytes(cell: Cell) -> int:
     """The lower bound of the peak above inputs and weights: the output must exist."""
-    pixels = cell.height * cell.width * cell.scale**2
-    return cell.batch * cell.out_channels * pixels * BYTES_PER_VALUE[cell.dtype]
+    high, wide = cell.output_size
+    return cell.batch * cell.out_channels * high * wide * BYTES_PER_VALUE[cell.dtype]
 
 
 def _fastest(records: Sequence[Record]) -> Winner | None:

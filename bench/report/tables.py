@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from bench.case import Cell
+from bench.case import Cell, scale_text
 from bench.record import Record
 from bench.report.evidence import CellResult, Evidence, Winner, output_bytes
 
@@ -49,7 +49,7 @@ def results_table(evidence: Evidence) -> pd.DataFrame:
 def _answer(evidence: Evidence, result: CellResult) -> dict[str, str]:
     cell, fastest = result.cell, result.fastest
     return {
-        "scale": f"×{cell.scale}",
+        "scale": f"×{scale_text(cell.scale)}",
         "channels": channels_text(cell.in_channels, cell.out_channels),
         **_what_varies(evidence, cell),
         "fastest": "–" if fastest is None else names_text(evidence, fastest),
@@ -103,7 +103,7 @@ def _result(evidence: Evidence, record: Record) -> dict[str, str]:
     cell, quantities = record.case.cell, record.quantities
     return {
         "upsampler": evidence.title(record.case.upsampler),
-        "scale": f"×{cell.scale}",
+        "scale": f"×{scale_text(cell.scale)}",
         "channels": str(cell.channels),
         "in→out": channels_text(cell.in_channels, cell.out_channels),
         **_what_varies(evidence, cell),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import shutil
 import signal
 import subprocess
 import sys
@@ -31,10 +32,15 @@ TINY = [
 ]
 
 
-def upbench(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+OWN = Path(__file__).with_name("own_upsamplers.py")
+
+
+def upbench(
+    *arguments: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench", *map(str, arguments)]
-    environment = os.environ | {"COLUMNS": "100"}
-    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+    variables = os.environ | {"COLUMNS": "100"} | (environment or {})
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=variables)
 
 
 @pytest.fixture(scope="module")
@@ -90,8 +96,14 @@ def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Pat
     ("arguments", "message"),
     [
         (["--upsampler", "subpixl"], "no upsampler is named 'subpixl'; did you mean 'subpixel'?"),
-        (["--scale", "two"], "scales must be whole numbers separated by commas; got 'two'."),
-        (["--scale", "0"], "must be whole numbers of at least 1"),
+        (
+            ["--scale", "two"],
+            "scales must be numbers such as 2, 1.5, or 1.5x2 for height and width, separated by commas; got 'two'.",
+        ),
+        (["--scale", "0"], "scale must be above 1; got 0."),
+        (["--scale", "1.5x1"], "scale must be above 1; got 1.5x1."),
+        (["--scale", "nan"], "scale must be above 1; got nan."),
+        (["--channels", "0"], "must be whole numbers of at least 1"),
         (["--size", "48by48"], "sizes must be height x width such as 96x96, separated by commas; got '48by48'."),
         (["--dtype", "int8"], "dtype must be one of float32, float64, bfloat16, float16; got 'int8'."),
         (["--layout", "nhwc"], "layout must be one of contiguous, channels_last; got 'nhwc'."),
@@ -198,6 +210,97 @@ def test_a_dry_run_prints_the_cases_and_an_estimate_and_measures_nothing(tmp_pat
 def test_a_dry_run_allows_for_what_is_not_supported(tmp_path: Path) -> None:
     result = upbench("run", "--upsampler", "transposed_9x9", "--scale", "9,10", "--channels", "4", "--dry-run")
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_fractional_scales_are_measured_where_they_can_be_and_refused_by_name_elsewhere(tmp_path: Path) -> None:
+    few = ["--upsampler", "bilinear_conv,subpixel,liif", "--scale", "2.0,1.5,1.5x2", "--channels", "4", "--size", "8x9"]
+    result = upbench("run", *few, "--time-limit", "1", "--output", tmp_path / "fractional.json")
+    assert result.returncode == 0, result.stderr
+    records = {record.case.id: record for record in read_run(tmp_path / "fractional.json").records}
+    assert {record.case.cell.scale for record in records.values()} == {2, 1.5, (1.5, 2)}
+    unsupported = [record for record in records.values() if record.outcome == "unsupported"]
+    assert [record.outcome_reason for record in unsupported] == [
+        "SubPixel takes whole scales of at least 2; got 1.5.",
+        "SubPixel takes whole scales of at least 2; got (1.5, 2).",
+    ]
+    assert records["liif-x1.5x2-c4-4to4-8x9-b1-float32-contiguous-t1-cpu-eager"].measured
+    report = upbench("report", tmp_path / "fractional.json", "--output", tmp_path / "report")
+    assert report.returncode == 0, report.stderr
+    assert "×1.5x2" in (tmp_path / "report" / "results.md").read_text()
+
+
+def test_a_class_of_ones_own_is_measured_beside_the_others(tmp_path: Path) -> None:
+    shutil.copy(OWN, tmp_path / "mine.py")
+    output = tmp_path / "mine.json"
+    few = ["--upsampler", "subpixel", "--scale", "2", "--channels", "4", "--size", "8x9", "--time-limit", "1"]
+    own = ["--module", "mine:Plain", "--module", "mine:Stated", "--module", "mine:Sorting"]
+    result = upbench("run", *few, *own, "--output", output, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    run = read_run(output)
+    assert [record.case.upsampler for record in run.records] == [
+        "subpixel",
+        "mine:Plain",
+        "mine:Stated",
+        "mine:Sorting",
+    ]
+    assert all(record.measured for record in run.records)
+    assert run.facts["cards"]["mine:Plain"]["advice"] == "Nearest and a convolution, written by somebody else."
+    assert run.facts["cards"]["mine:Stated"]["title"] == "My repeat"
+    report = upbench("report", output, "--output", tmp_path / "report", cwd=tmp_path)
+    assert report.returncode == 0, report.stderr
+    assert "My repeat" in (tmp_path / "report" / "results.md").read_text()
+
+
+@pytest.mark.parametrize(
+    ("cls", "sentence"),
+    [
+        ("TooSmall", "TooSmall returned shape (1, 4, 15, 18) for an input of (1, 4, 8, 9), expected (1, 4, 16, 18)"),
+        ("TooManyChannels", "returned shape (1, 8, 16, 18) for an input of (1, 4, 8, 9), expected (1, 4, 16, 18)"),
+        ("NotANumber", "NotANumber returned values that are not finite"),
+    ],
+)
+def test_a_class_that_breaks_the_contract_is_refused_with_what_it_returned(
+    cls: str, sentence: str, tmp_path: Path
+) -> None:
+    shutil.copy(OWN, tmp_path / "mine.py")
+    few = ["--upsampler", f"mine:{cls}", "--scale", "2", "--channels", "4", "--size", "8x9"]
+    result = upbench("run", "--module", f"mine:{cls}", *few, "--output", tmp_path / "mine.json", cwd=tmp_path)
+    assert result.returncode == 1
+    assert f"  refused: mine:{cls}-x2" in result.stdout
+    assert sentence in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("nowhere:Class", "'nowhere:Class' is not an upsampler that can be imported: No module named 'nowhere'."),
+        ("mine:Missing", "'mine:Missing' is not an upsampler that can be imported: module 'mine' has no attribute"),
+        ("mine:no_class", "'mine:no_class' must be a class derived from torch.nn.Module; it is <function"),
+    ],
+)
+def test_a_path_that_leads_to_no_class_is_wrong_usage(path: str, sentence: str, tmp_path: Path) -> None:
+    shutil.copy(OWN, tmp_path / "mine.py")
+    result = upbench("run", "--module", path, "--output", tmp_path / "mine.json", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_installed_package_adds_its_upsampler_by_an_entry_point(tmp_path: Path) -> None:
+    shutil.copy(OWN, tmp_path / "theirs.py")
+    metadata = tmp_path / "theirs-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[upsample_bench.upsamplers]\nrepeat = theirs:Stated\n")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    listed = upbench("list", "--json", environment={"PYTHONPATH": path})
+    assert listed.returncode == 0, listed.stderr
+    assert [row["title"] for row in json.loads(listed.stdout) if row["name"] == "repeat"] == ["My repeat"]
+    few = ["--upsampler", "repeat", "--scale", "2", "--channels", "4", "--size", "8x9", "--time-limit", "1"]
+    result = upbench("run", *few, "--output", tmp_path / "theirs.json", environment={"PYTHONPATH": path})
+    assert result.returncode == 0, result.stdout + result.stderr
+    (record,) = read_run(tmp_path / "theirs.json").records
+    assert (record.case.upsampler, record.measured, record.quantities["flops"]) == ("repeat", True, 0)
 
 
 def test_list_as_json_has_every_upsampler_once() -> None:

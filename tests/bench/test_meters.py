@@ -9,7 +9,8 @@ import pytest
 import torch
 from torch import nn
 
-from bench import meters, worker
+import upsample
+from bench import inputs, meters, worker
 from bench.case import Case, Cell
 from bench.isolation import Isolation, UnsupportedCaseError
 from bench.meters.agreement import WrongOutputError
@@ -65,6 +66,16 @@ class WrongShape(SubPixel):
         return super().forward(input)[:, :, 1:]
 
 
+class WrongChannels(SubPixel):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input)[:, 1:]
+
+
+class NoTensor(SubPixel):
+    def forward(self, input: torch.Tensor) -> Any:
+        return [super().forward(input)]
+
+
 class NotFinite(SubPixel):
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         return super().forward(input) / 0
@@ -83,21 +94,74 @@ class WrongCost(SubPixel):
 @pytest.mark.parametrize(
     ("cls", "error", "message"),
     [
-        (WrongShape, WrongOutputError, r"has shape \(1, 4, 15, 16\), expected \(1, 4, 16, 16\)"),
-        (NotFinite, WrongOutputError, "not finite"),
+        (
+            WrongShape,
+            WrongOutputError,
+            r"WrongShape returned shape \(1, 4, 15, 16\) for an input of \(1, 4, 8, 8\), expected \(1, 4, 16, 16\)",
+        ),
+        (WrongChannels, WrongOutputError, r"returned shape \(1, 3, 16, 16\) for .*, expected \(1, 4, 16, 16\)"),
+        (NoTensor, WrongOutputError, r"NoTensor returned list for an input of \(1, 4, 8, 8\), expected a tensor"),
+        (NotFinite, WrongOutputError, r"returned values that are not finite, 100.0% of them, for a finite input"),
         (WrongValues, WrongOutputError, "differs from the definition by 1.0e-03"),
     ],
 )
 def test_a_wrong_output_is_refused(cls: type[SubPixel], error: type[Exception], message: str) -> None:
     right = workload("subpixel", 4, 8)
     with torch.inference_mode(), pytest.raises(error, match=message):
-        meters.get("agreement").measure(Workload(right.case, cls(4, 4, 2), right.input))
+        meters.get("agreement").measure(Workload(right.case, cls(4, 4, 2), right.inputs))
 
 
 def test_a_wrong_closed_form_is_refused() -> None:
     right = workload("subpixel", 4, 8)
     with pytest.raises(CountMismatchError, match="closed form says 1 FLOPs"):
-        meters.get("arithmetic").measure(Workload(right.case, WrongCost(4, 4, 2), right.input))
+        meters.get("arithmetic").measure(Workload(right.case, WrongCost(4, 4, 2), right.inputs))
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("scale", [2, 3, 4, 1.5, 2.7, (1.5, 2)])
+@pytest.mark.parametrize("name", upsample.names())
+def test_every_upsampler_passes_its_examination_at_full_size(name: str, scale: Any, layout: str) -> None:
+    ends = (3, 3) if upsample.card(name).kind == "network" else (16, 16)
+    case = Case(name, Cell(scale, 16, *ends, 20, 26, layout=layout))
+    reason = upsample.refusal(name, *ends, scale)
+    if reason is not None:
+        with pytest.raises(UnsupportedCaseError) as caught:
+            build(case)
+        assert str(caught.value) == reason
+        return
+    with torch.inference_mode():
+        examined = build(case)
+        error = meters.get("agreement").measure(examined)["definition_error"]
+        fields = meters.get("arithmetic").measure(examined)
+    assert error < 2e-5
+    assert fields["params"] == sum(parameter.numel() for parameter in examined.module.parameters())
+
+
+def test_a_guide_has_the_size_of_the_output_and_edges_where_the_input_has_them() -> None:
+    for name in ("sapa_b", "joint_bilateral"):
+        input, guide = build(Case(name, Cell(4, 8, 8, 8, 16, 20))).inputs
+        assert guide.shape == (1, {"sapa_b": 8, "joint_bilateral": 3}[name], 64, 80)
+    # The guide is the photograph itself; the input is features of its average.
+    small = torch.nn.functional.avg_pool2d(guide, 4)
+    torch.testing.assert_close(input, inputs.activations(small, 8))
+
+
+def test_a_class_without_a_closed_form_has_its_operators_counted() -> None:
+    case = Case("tests.bench.own_upsamplers:Plain", Cell(2, 4, 4, 4, 8, 8))
+    with torch.inference_mode():
+        fields = meters.get("arithmetic").measure(build(case))
+        assert meters.get("agreement").measure(build(case))["definition_error"] < 1e-6
+    assert (fields["macs"], fields["params"]) == (9 * 4 * 4 * 256, 9 * 4 * 4 + 4)
+
+
+def test_an_operator_without_a_formula_is_named_where_nothing_is_promised() -> None:
+    with torch.inference_mode():
+        fields = meters.get("arithmetic").measure(
+            build(Case("tests.bench.own_upsamplers:Sorting", Cell(2, 4, 4, 4, 8, 8)))
+        )
+    assert fields["flops"] is fields["macs"] is None
+    assert "aten.sort" in fields["uncounted_operator"]
+    assert fields["params"] == 0
 
 
 def test_examination_checks_the_output_first() -> None:

@@ -14,6 +14,11 @@ from torch.utils.flop_counter import FlopCounterMode
 
 import upsample
 from bench.opcount import Count, OperatorCounter, UnknownOperatorError, count_operators
+from tests.specimens import inputs_of, supported, trained
+from upsample.filtered import FilteredConv
+from upsample.interpolation import InterpolateConv
+from upsample.subpixel import NearestShuffleConv
+from upsample.wavelet import InverseWavelet
 
 names = pytest.mark.parametrize("name", upsample.names())
 
@@ -22,26 +27,58 @@ names = pytest.mark.parametrize("name", upsample.names())
 @pytest.mark.parametrize("mode", [nullcontext, torch.no_grad, torch.inference_mode])
 @pytest.mark.parametrize("device", ["cpu", "meta"])
 def test_the_count_is_the_same_in_every_mode_and_on_meta(name: str, mode: type, device: str) -> None:
+    in_channels, out_channels, scale = supported(name, (2,))[-1]
     with torch.device(device), mode():
-        module = upsample.create(name, 6, 4, 2)
-        counted = count_operators(module, torch.empty(2, 6, 5, 7))
-    stated = upsample.cost(module, (2, 6, 5, 7))
+        module = upsample.create(name, in_channels, out_channels, scale)
+        inputs = inputs_of(module, 2, 5, 7)
+        counted = count_operators(module, *inputs)
+    stated = upsample.cost(module, inputs[0].shape)
     assert (counted.flops, counted.elementwise) == (stated.flops, stated.elementwise)
 
 
+BACKWARD_IS_NO_MULTIPLE = {
+    # The multiply-accumulates over neighbourhoods and corners go back as separate products and sums.
+    *("carafe", "sapa_b", "fade", "joint_bilateral", "lda_aqu", "liif", "lte"),
+    # The positions that its kernels are predicted from need no gradient.
+    "meta_sr",
+    # Positions have a gradient beside that of the values.
+    *("dysample_lp", "dysample_pl", "dysample_lp_plus", "dysample_pl_plus"),
+}
+
+
 @names
-def test_forward_and_backward_together_are_three_times_the_forward(name: str) -> None:
-    # One pass back to the input and one to the weights for a convolution; interpolation has no weights, so that its
-    # FLOPs are only doubled.
-    module = upsample.create(name, 6, 4, 2)
-    input = torch.randn(2, 6, 5, 7, requires_grad=True)
+def test_backward_costs_two_passes_over_weights_and_one_over_interpolation(name: str) -> None:
+    # One pass back to the input and one to the weights for a convolution or a matrix; interpolation and fixed filters
+    # have no weights, so that theirs is only repeated.
+    in_channels, out_channels, scale = supported(name, (2,))[-1]
+    module = trained(upsample.create(name, in_channels, out_channels, scale))
+    input, *guide = inputs_of(module, 2, 5, 7)
     with OperatorCounter() as forward:
-        output = module(input)
+        output = module(input.requires_grad_(), *guide)
     with OperatorCounter() as backward:
         output.backward(torch.ones_like(output))
-    interpolation = sum(count.flops for name, count in forward.by_operator.items() if "upsample" in name)
-    convolution = forward.total.flops - interpolation
-    assert backward.total.flops == 2 * convolution + interpolation
+    if name in BACKWARD_IS_NO_MULTIPLE:
+        assert backward.total.flops > 0
+        return
+    fixed = sum(count.flops for operator, count in forward.by_operator.items() if "upsample" in operator)
+    fixed += frozen_filter_flops(module, 2 * 5 * 7)
+    assert backward.total.flops == 2 * (forward.total.flops - fixed) + fixed
+
+
+def frozen_filter_flops(module: upsample.AnyUpsampler, pixels: int) -> int:
+    """FLOPs of convolutions whose kernels are no parameters, at scale 2."""
+    channels, out_channels = module.in_channels, module.out_channels
+    match module:
+        case FilteredConv():
+            return 2 * 16 * channels * pixels
+        case InverseWavelet():
+            return 2 * 16 * out_channels * pixels
+        case NearestShuffleConv():
+            return 2 * 4 * channels**2 * pixels
+        case InterpolateConv(mode="lanczos"):
+            return 2 * 7 * channels * pixels * (2 + 4)
+        case _:
+            return 0
 
 
 @given(c=st.integers(1, 3), o=st.integers(1, 3), k=st.integers(1, 4), s=st.integers(1, 3), g=st.integers(1, 3))

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import accumulate
+from operator import mul
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from torch import Tensor
 
 import upsample
 from bench.opcount import count_operators
+from tests.specimens import FRACTIONAL, inputs_of, small_options, supported, trained
 
 
 @dataclass(frozen=True)
 class Expected:
-    """Multiply-accumulates per low-resolution pixel and parameters, as the papers state them; interpolation apart.
+    """Multiply-accumulates per low-resolution pixel and parameters, as the papers state them.
 
-    Every function takes C, O, s; ``border`` marks forms that also compute a cropped border.
+    Every function takes C, O, s; ``border`` marks forms that also compute a cropped border, ``once`` is what a call
+    costs whatever the size of its input.
     """
 
     macs: Callable[[int, int, int], float]
     params: Callable[[int, int, int], int]
     border: bool = False
+    once: Callable[[int, int, int], float] = lambda c, o, s: 0
 
 
 def stages(scale: int) -> int:
@@ -50,6 +57,49 @@ BACKBONE_PARAMS = DEPTH * conv3(WIDTH, WIDTH)
 
 def backbone_macs(c: int) -> int:
     return 9 * c * WIDTH + DEPTH * 9 * WIDTH**2
+
+
+def lp(c: int, s: int) -> int:
+    """DySample's 1×1 convolution, groups of 4, before the shuffle."""
+    return 2 * 4 * s**2 * c
+
+
+def carafe_macs(c: int, o: int, s: int) -> float:
+    return 64 * c + 14400 * s**2 + 25 * s**2 * c
+
+
+def fade_macs(c: int, o: int, s: int) -> float:
+    return (1 + s**2) * (64 * c + 9 * 64 * 25) + c + 25 * s**2 * c
+
+
+def bilateral_stage_macs(c: int) -> float:
+    """Per pixel of the stage's output: projection, affinity, correction, bicubic and reassembly."""
+    return 3 * 32 + 32**2 + 49 * 32 + 52 * 49 + 49**2 + 16 * c + 49 * c
+
+
+def lda_macs(c: int, o: int, s: int) -> float:
+    d = c // 4
+    # Query and key; per output pixel: the query, its offsets in 2 groups, and 9 samples of keys and values.
+    return 2 * c * d + s**2 * (4 * d + 9 * d + 9 * d * 18 + 9 * (4 + 1) * (d + c))
+
+
+def liif_macs(c: int, o: int, s: int) -> float:
+    return 4 * s**2 * ((9 * c + 4) * 256 + 3 * 256**2 + 256 * o + o)
+
+
+def lte_macs(c: int, o: int, s: int) -> float:
+    return 9 * c * 512 + 4 * s**2 * (3 * 256**2 + 256 * o + o)
+
+
+def pixel_attention_macs(c: int, o: int, s: int) -> float:
+    factors = [3] if s == 3 else [2] * stages(s)
+    pixels = list(accumulate((factor**2 for factor in factors), mul))
+    return sum(19 * c**2 * each for each in pixels) + 9 * s**2 * c * o
+
+
+def lapsrn_macs(c: int, o: int, s: int) -> float:
+    level = 10 * 9 * 64**2 + 9 * 64**2 + 16 * c**2 + 4 * 9 * 64 * c
+    return 9 * c * 64 + sum(level * 4**stage for stage in range(stages(s)))
 
 
 INTERPOLATE_FIRST = Expected(lambda c, o, s: 9 * s**2 * c * o, lambda c, o, s: conv3(c, o))
@@ -84,12 +134,68 @@ TABLE: dict[str, Expected] = {
     ),
 }
 
+TABLE |= {
+    "lanczos_conv": Expected(lambda c, o, s: 9 * s**2 * c * o + 7 * c * (s + s**2), lambda c, o, s: conv3(c, o)),
+    "bilinear_additive": Expected(lambda c, o, s: 9 * c * o + 4 * c, lambda c, o, s: conv3(c // s**2, o)),
+    "dupsampling": Expected(lambda c, o, s: s**2 * c * o, lambda c, o, s: s**2 * c * o),
+    "nearest_shuffle_conv": Expected(lambda c, o, s: s**2 * c**2 + 9 * s**2 * c * o, lambda c, o, s: conv3(c, o)),
+    "blur_shuffle": Expected(lambda c, o, s: s**2 * c * o, lambda c, o, s: s**2 * (c * o + o)),
+    "filtered_conv": Expected(
+        lambda c, o, s: 16 * c * sum(4**stage for stage in range(stages(s))) + 9 * s**2 * c * o,
+        lambda c, o, s: conv3(c, o),
+    ),
+    "inverse_wavelet": Expected(
+        lambda c, o, s: 9 * s**2 * c * o + 4 * s**2 * o * stages(s), lambda c, o, s: conv3(c, o * s**2)
+    ),
+    "pixel_attention": Expected(
+        pixel_attention_macs,
+        lambda c, o, s: (1 if s == 3 else stages(s)) * (19 * c**2 + 3 * c) + conv3(c, o),
+    ),
+    "dysample_lp": Expected(lambda c, o, s: lp(c, s) + 4 * s**2 * c, lambda c, o, s: lp(c, s) + 8 * s**2),
+    "dysample_lp_plus": Expected(lambda c, o, s: 2 * lp(c, s) + 4 * s**2 * c, lambda c, o, s: 2 * lp(c, s) + 8 * s**2),
+    "dysample_pl": Expected(lambda c, o, s: 8 * c + 4 * s**2 * c, lambda c, o, s: 8 * c // s**2 + 8),
+    "dysample_pl_plus": Expected(lambda c, o, s: 16 * c + 4 * s**2 * c, lambda c, o, s: 16 * c // s**2 + 8),
+    "carafe": Expected(carafe_macs, lambda c, o, s: 64 * c + 64 + 14400 * s**2 + 25 * s**2),
+    "sapa_b": Expected(
+        lambda c, o, s: (1 + s**2) * c * 32 + 25 * s**2 * (32 + c), lambda c, o, s: 2 * (32 * c + 32) + 4 * c
+    ),
+    "fade": Expected(fade_macs, lambda c, o, s: 2 * 64 * c + 64 + 9 * 64 * 25 + 25 + c + 1),
+    "joint_bilateral": Expected(
+        lambda c, o, s: sum(bilateral_stage_macs(c) * 4**stage for stage in range(1, stages(s) + 1)),
+        lambda c, o, s: stages(s) * (3 * 32 + 32 + 32**2 + 32 + 52 * 49 + 49 + 49**2 + 49 + 2),
+    ),
+    "max_unpooling": Expected(lambda c, o, s: 0, lambda c, o, s: 0),
+    "lda_aqu": Expected(
+        lda_macs, lambda c, o, s: 2 * c + 2 * c * (c // 4) + (9 + 2 + 9 * 18) * (c // 8) + 18 + 9 * (c // 4)
+    ),
+    "liif": Expected(liif_macs, lambda c, o, s: (9 * c + 4) * 256 + 256 + 3 * (256**2 + 256) + 256 * o + o),
+    "lte": Expected(
+        lte_macs,
+        lambda c, o, s: 2 * (9 * c * 256 + 256) + 256 + 3 * (256**2 + 256) + 256 * o + o,
+        once=lambda c, o, s: 4 * 2 * 128,
+    ),
+    "meta_sr": Expected(
+        lambda c, o, s: 9 * s**2 * c * o,
+        lambda c, o, s: 3 * 256 + 256 + 256 * 9 * c * o + 9 * c * o,
+        once=lambda c, o, s: s**2 * (3 * 256 + 256 * 9 * c * o),
+    ),
+    "srcnn": Expected(
+        lambda c, o, s: s**2 * (16 * c + 81 * c * 64 + 64 * 32 + 25 * 32 * o),
+        lambda c, o, s: 81 * c * 64 + 64 + 64 * 32 + 32 + 25 * 32 * o + o,
+    ),
+    "fsrcnn": Expected(
+        lambda c, o, s: 25 * c * 56 + 2 * 56 * 12 + 4 * 9 * 12**2 + 81 * 56 * o,
+        lambda c, o, s: 25 * c * 56 + 2 * 56 * 12 + 4 * 9 * 12**2 + 81 * 56 * o + 2 * (2 * 56 + 5 * 12) + o,
+    ),
+    "lapsrn": Expected(
+        lapsrn_macs,
+        lambda c, o, s: 9 * c * 64 + 64 + stages(s) * (11 * (9 * 64**2 + 64) + 9 * 64 * c + c + 16 * c**2),
+    ),
+}
+
 names = pytest.mark.parametrize("name", upsample.names())
-shapes = st.tuples(st.integers(1, 3), st.integers(1, 5), st.integers(2, 7), st.integers(2, 7))
-
-
-def supported_scales(name: str) -> list[int]:
-    return [scale for scale in (2, 3, 4) if upsample.refusal(name, scale) is None]
+sizes = st.tuples(st.integers(1, 3), st.integers(2, 7), st.integers(2, 7))
+fractional_names = pytest.mark.parametrize("name", [name for name in upsample.names() if supported(name, FRACTIONAL)])
 
 
 def test_the_table_has_a_row_for_every_upsampler() -> None:
@@ -100,60 +206,114 @@ def test_the_table_has_a_row_for_every_upsampler() -> None:
 @given(data=st.data())
 @settings(max_examples=12, deadline=None)
 def test_the_output_is_what_the_definition_says(name: str, data: st.DataObject) -> None:
-    shape, out_channels = data.draw(shapes), data.draw(st.integers(1, 4))
-    scale = data.draw(st.sampled_from(supported_scales(name)))
+    in_channels, out_channels, scale = data.draw(st.sampled_from(supported(name)))
+    check_definition(name, in_channels, out_channels, scale, data)
+
+
+@fractional_names
+@given(data=st.data())
+@settings(max_examples=12, deadline=None)
+def test_the_output_at_fractional_scales_is_what_the_definition_says(name: str, data: st.DataObject) -> None:
+    in_channels, out_channels, scale = data.draw(st.sampled_from(supported(name, FRACTIONAL)))
+    check_definition(name, in_channels, out_channels, scale, data)
+
+
+def check_definition(name: str, in_channels: int, out_channels: int, scale: Any, data: st.DataObject) -> None:
+    batch, height, width = data.draw(sizes)
     torch.manual_seed(data.draw(st.integers(0, 2**32 - 1)))
-    module = upsample.create(name, shape[1], out_channels, scale).double()
-    input = torch.randn(shape, dtype=torch.float64)
+    module = trained(upsample.create(name, in_channels, out_channels, scale, **small_options(name)).double())
+    inputs = inputs_of(module, batch, height, width, dtype=torch.float64)
     with torch.no_grad():
-        output, expected = module(input), module.definition(input)
-    assert output.shape == module.output_shape(shape) == (shape[0], out_channels, shape[2] * scale, shape[3] * scale)
-    torch.testing.assert_close(output, expected, rtol=1e-12, atol=1e-12)
+        output, expected = module(*inputs), module.definition(*inputs)
+    vertical, horizontal = scale if isinstance(scale, tuple) else (scale, scale)
+    assert output.shape == (batch, out_channels, int(height * vertical), int(width * horizontal))
+    assert output.shape == module.output_shape(inputs[0].shape)
+    torch.testing.assert_close(output, expected, rtol=1e-11, atol=1e-11)
 
 
 @names
 @given(data=st.data())
 @settings(max_examples=12, deadline=None)
 def test_the_cost_is_the_published_closed_form_and_what_really_runs(name: str, data: st.DataObject) -> None:
-    shape, out_channels = data.draw(shapes), data.draw(st.integers(1, 4))
-    scale = data.draw(st.sampled_from(supported_scales(name)))
-    batch, channels, height, width = shape
-    with torch.device("meta"):
-        module = upsample.create(name, channels, out_channels, scale)
-        counted = count_operators(module, torch.empty(shape))
-    cost = upsample.cost(module, shape)
+    in_channels, out_channels, scale = data.draw(st.sampled_from(supported(name)))
+    batch, height, width = data.draw(sizes)
+    cost, inputs = check_count(name, in_channels, out_channels, scale, (batch, height, width))
     pixels = batch * height * width
     if TABLE[name].border:
         pixels = batch * (height + 1) * (width + 1)
-    assert cost.macs == TABLE[name].macs(channels, out_channels, scale) * pixels
-    assert cost.params == TABLE[name].params(channels, out_channels, scale)
+    arguments = (in_channels, out_channels, scale)
+    assert cost.macs == TABLE[name].macs(*arguments) * pixels + TABLE[name].once(*arguments)
+    assert cost.params == TABLE[name].params(*arguments)
+    outputs = batch * out_channels * height * width * scale**2
+    read = sum(tensor.numel() * tensor.element_size() for tensor in inputs)
+    assert cost.min_bytes == read + 4 * (cost.params + outputs)
+
+
+@fractional_names
+@given(data=st.data())
+@settings(max_examples=12, deadline=None)
+def test_the_cost_at_fractional_scales_is_what_really_runs(name: str, data: st.DataObject) -> None:
+    in_channels, out_channels, scale = data.draw(st.sampled_from(supported(name, FRACTIONAL)))
+    check_count(name, in_channels, out_channels, scale, data.draw(sizes))
+
+
+def check_count(
+    name: str, in_channels: int, out_channels: int, scale: Any, size: tuple[int, int, int]
+) -> tuple[upsample.Cost, list[Tensor]]:
+    with torch.device("meta"):
+        module = upsample.create(name, in_channels, out_channels, scale)
+        inputs = inputs_of(module, *size)
+        counted = count_operators(module, *inputs)
+    cost = upsample.cost(module, inputs[0].shape)
     assert (cost.flops, cost.elementwise) == (counted.flops, counted.elementwise)
     assert cost.flops == 2 * cost.macs
-    values = batch * channels * height * width + cost.params + batch * out_channels * height * width * scale**2
-    assert cost.min_bytes == 4 * values
+    return cost, inputs
 
 
 @names
 def test_gradients_are_those_of_the_function(name: str) -> None:
     torch.manual_seed(0)
-    options = {"width": 2, "depth": 1} if upsample.card(name).kind == "network" else {}
-    module = upsample.create(name, 2, 1, 2, **options).double()
-    input = torch.randn(2, 2, 3, 4, dtype=torch.float64, requires_grad=True)
-    assert torch.autograd.gradcheck(module, (input,))
+    channels = min(c for c, o, s in supported(name) if s == 2 and c >= 2 and c in (o, 1, 2, 3, 5, 8, 16))
+    kept = upsample.refusal(name, channels, 1, 2) is not None
+    out_channels = channels if kept else 1
+    module = trained(upsample.create(name, channels, out_channels, 2, **small_options(name)).double())
+    input, *guide = inputs_of(module, 1, 3, 4, dtype=torch.float64)
+    if name == "max_unpooling":
+        assert torch.autograd.gradcheck(module, (input.requires_grad_(), *guide))
+        return
+    tensors = [tensor.requires_grad_() for tensor in (input, *guide)]
+    assert torch.autograd.gradcheck(module, tensors, fast_mode=True)
+    parameters = [parameter for parameter in module.parameters() if parameter.numel()]
+
+    def of_parameters(*values: Tensor) -> Tensor:
+        names_of = [own for own, _ in module.named_parameters()]
+        output: Tensor = torch.func.functional_call(module, dict(zip(names_of, values, strict=True)), tuple(tensors))
+        return output
+
+    assert torch.autograd.gradcheck(of_parameters, [p.detach().requires_grad_() for p in parameters], fast_mode=True)
+
+
+TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 3e-2}
+WIDER = {"lda_aqu": 10}
+"""LDA-AQU multiplies its predictions by 11 pixels, and so their rounding."""
 
 
 @names
-@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float32, 1e-5), (torch.bfloat16, 3e-2)])
-def test_dtype_and_memory_layout_do_not_change_the_answer(name: str, dtype: torch.dtype, tolerance: float) -> None:
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_dtype_and_memory_layout_do_not_change_the_answer(name: str, dtype: torch.dtype) -> None:
     torch.manual_seed(0)
-    module = upsample.create(name, 8, 4, 2).to(dtype)
-    input = torch.randn(2, 8, 9, 11, dtype=dtype)
+    channels = (16, 4) if upsample.refusal(name, 16, 4, 2) is None else (16, 16)
+    module = trained(upsample.create(name, *channels, 2)).to(dtype)
+    inputs = [tensor.to(dtype) if tensor.is_floating_point() else tensor for tensor in inputs_of(module, 2, 9, 11)]
     with torch.no_grad():
-        plain = module(input)
-        last = module.to(memory_format=torch.channels_last)(input.contiguous(memory_format=torch.channels_last))
-        exact = module.double().definition(input.double())
+        plain = module(*inputs)
+        last = module.to(memory_format=torch.channels_last)(
+            *[tensor.contiguous(memory_format=torch.channels_last) for tensor in inputs]
+        )
+        exact = module.double().definition(*[t.double() if t.is_floating_point() else t for t in inputs])
     for output in (plain, last):
-        assert float((output.double() - exact).abs().max() / exact.abs().max()) < tolerance
+        assert output.dtype == dtype
+        assert float((output.double() - exact).abs().max() / exact.abs().max()) < TOLERANCE[dtype] * WIDER.get(name, 1)
 
 
 def test_float64_costs_twice_the_bytes() -> None:
@@ -165,7 +325,7 @@ def test_float64_costs_twice_the_bytes() -> None:
 @pytest.mark.parametrize(
     ("name", "arguments", "message"),
     [
-        ("pixelshufle", (4, 4, 2), "no upsampler is named 'pixelshufle'; known are: nearest_conv, "),
+        ("qqq", (4, 4, 2), "no upsampler is named 'qqq'; known are: transposed, "),
         ("subpixl", (4, 4, 2), "did you mean 'subpixel'?"),
         ("subpixel", (4, 4, 1), "SubPixel takes whole scales of at least 2; got 1."),
         ("subpixel", (4, 4, 2.5), "got 2.5."),
@@ -194,8 +354,8 @@ def test_an_even_kernel_would_change_the_size_and_is_refused(name: str) -> None:
 
 
 def test_a_refusal_knows_the_options_of_the_card() -> None:
-    assert upsample.refusal("transposed_9x9", 9) is None
-    assert "needs a kernel of at least 10; got 9" in str(upsample.refusal("transposed_9x9", 10))
+    assert upsample.refusal("transposed_9x9", 1, 1, 9) is None
+    assert "needs a kernel of at least 10; got 9" in str(upsample.refusal("transposed_9x9", 1, 1, 10))
 
 
 def test_a_kernel_smaller_than_the_scale_is_refused() -> None:

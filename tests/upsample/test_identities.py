@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 import upsample
-from upsample.interpolation import Mode, interpolate, sampling_matrix
+from upsample.resampling import Mode, interpolate, sampling_matrix
 from upsample.transposed import Transposed, TransposedPhases, ZeroStuffing, zero_stuff
 
 channels = st.integers(1, 5)
@@ -83,7 +83,7 @@ def test_c_nearest_then_conv_is_a_transposed_convolution_of_kernel_k_plus_s_minu
     torch.manual_seed(seed)
     k = (1, 3, 5)[seed % 3]
     input, weight = normal(n, c, h, w), normal(o, c, k, k)
-    usual = F.conv2d(interpolate(input, "nearest", s), weight, padding=k // 2)
+    usual = F.conv2d(interpolate(input, "nearest", (s, s)), weight, padding=k // 2)
     box = torch.ones(1, 1, s, s, dtype=torch.float64)
     widened = F.conv2d(weight.flip(2, 3).reshape(o * c, 1, k, k), box, padding=s - 1)
     widened = widened.reshape(o, c, k + s - 1, k + s - 1).transpose(0, 1)
@@ -166,6 +166,6 @@ def test_pixel_shuffle_3_maps_nine_channels_of_4x4_to_one_of_12x12() -> None:
 def test_sampling_matrices_are_what_torch_interpolates_with(mode: Mode, s: int, size: int) -> None:
     # Each column of the identity is one input sample; a plane of width 1 leaves the other axis out of it.
     basis = torch.eye(size, dtype=torch.float64).reshape(1, size, size, 1)
-    rows = interpolate(basis, mode, s)[0, :, :, 0].T
+    rows = interpolate(basis, mode, (s, 1))[0, :, :, 0].T
     torch.testing.assert_close(sampling_matrix(mode, size, s), rows, **exactly)
     torch.testing.assert_close(rows.sum(1), torch.ones(size * s, dtype=torch.float64), **exactly)
