@@ -14,7 +14,7 @@ from typing import Literal
 import psutil
 
 from bench import allocator
-from bench.grid import usable_cores
+from bench.machine import usable_cores
 
 Verdict = Literal["good", "caution", "unknown"]
 

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from itertools import product
 
-import psutil
 import torch
 
 import upsample
@@ -58,7 +56,7 @@ class Axes:
             if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
                 raise GridError(f"device must be cpu, cuda or cuda:N; got {device!r}.")
         for scale in self.scales:
-            if not all(1 < factor < math.inf for factor in (scale if isinstance(scale, tuple) else (scale,))):
+            if min(scale if isinstance(scale, tuple) else (scale,)) <= 1:
                 raise GridError(f"scale must be above 1; got {scale_text(scale)}.")
         numbers = (
             *self.channels,
@@ -70,25 +68,14 @@ class Axes:
             raise GridError("channels, sizes, batches and threads must be whole numbers of at least 1.")
 
 
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
-
-
 def quick() -> Axes:
     """The default grid: what people choose between, at one size, in a few minutes."""
     return Axes(upsamplers=tuple(card.name for card in upsample.cards() if card.preset == "quick"))
 
 
 def full() -> Axes:
-    """The long grid: the whole catalogue, to features and to images, both layouts, one thread and all cores."""
-    return Axes(
-        upsamplers=tuple(upsample.names()),
-        out_channels=(None, 3),
-        sizes=((64, 64),),
-        layouts=("contiguous", "channels_last"),
-        threads=tuple(sorted({1, usable_cores()})),
-    )
+    """The long grid: the whole catalogue, to features and to images; memory layouts and threads are further axes."""
+    return Axes(upsamplers=tuple(upsample.names()), out_channels=(None, 3))
 
 
 def expand(axes: Axes) -> list[Case]:

@@ -17,9 +17,13 @@ from pytest_benchmark.utils import get_commit_info
 
 import bench
 import upsample
-from bench.grid import usable_cores
 
 CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
+
+
+def usable_cores() -> int:
+    """Cores that this process may run on."""
+    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
 
 
 def machine_info() -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from math import isfinite
 from typing import Any
 
 from bench.case import Scale, normal_scale
@@ -32,7 +33,10 @@ def _parse(axis: str, text: str) -> tuple[Any, ...]:
 
 def _scale(text: str) -> Scale:
     vertical, _, horizontal = text.partition("x")
-    return normal_scale(float(vertical), float(horizontal or vertical))
+    factors = float(vertical), float(horizontal or vertical)
+    if not all(isfinite(factor) for factor in factors):
+        raise ValueError(text)
+    return normal_scale(*factors)
 
 
 def _size(text: str) -> tuple[int, int]:

@@ -13,6 +13,7 @@ import importlib
 import logging
 import multiprocessing
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -332,8 +333,9 @@ COUNTERS: dict[str, Counter] = {
 # Counting
 
 
-def silence() -> None:
-    """Stop this process from printing, warning and logging, and from running more than one thread."""
+def confine() -> None:
+    """Keep this process from printing, warning, logging, running more than one thread, and hanging."""
+    signal.alarm(CELL_SECONDS)
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for descriptor in (1, 2):
         os.dup2(nowhere, descriptor)
@@ -356,11 +358,11 @@ def count_apart(counter: str, operator: str) -> Reported:
     """The same in a new process, whose crash is an error like any other."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["torch", "upsample"])
-    with ProcessPoolExecutor(1, context, initializer=silence) as pool:
+    with ProcessPoolExecutor(1, context, initializer=confine) as pool:
         try:
-            return pool.submit(count, counter, operator).result(CELL_SECONDS)
-        except (BrokenProcessPool, TimeoutError) as error:
-            return type(error).__name__
+            return pool.submit(count, counter, operator).result()
+        except BrokenProcessPool:
+            return "process died"
 
 
 def measure(rows: Mapping[str, Operator]) -> Table:

@@ -16,6 +16,8 @@ from types import ModuleType
 
 import mkdocs_gen_files
 import torch
+from mkdocs.structure.files import InclusionLevel
+from mkdocs_gen_files.editor import FilesEditor
 
 import upsample
 from bench.listing import Row, listing
@@ -82,8 +84,8 @@ def family_page(family: Family) -> Iterator[str]:
     yield upsampler_table(family.rows)
     yield (
         "Parameters, and multiply-accumulates (MACs) for each low-resolution pixel, are those at scale 2 with 64 "
-        "channels in and out; a network maps 3 channels to 3, and the width of its backbone is 64 where it can be "
-        "chosen. They are exact: see [how cost is counted](../cost.md)."
+        "channels in and out and an input of 96×96 pixels; a network maps 3 channels to 3, and the width of its "
+        "backbone is 64 where it can be chosen. They are exact: see [how cost is counted](../cost.md)."
     )
     if family.name in FIGURES:
         yield from figure_section(FIGURES[family.name])
@@ -194,8 +196,9 @@ def _contents(modules: Sequence[ModuleType]) -> dict[str, list[str]]:
 
 
 def _rendered(path: str, options: Sequence[str]) -> str:
-    """The directive by which mkdocstrings renders one object."""
-    return "\n".join((f"::: {path}", "    options:", *(f"      {option}" for option in options)))
+    """The directive by which mkdocstrings renders one object; one without a heading gets an anchor for links to it."""
+    anchor = [f"[](){{ #{path} }}\n"] if BARE[0] in options else []
+    return "\n".join((*anchor, f"::: {path}", "    options:", *(f"      {option}" for option in options)))
 
 
 def _summary(module: ModuleType) -> str:
@@ -217,6 +220,16 @@ def _write(path: str, text: str) -> None:
         file.write(text)
 
 
+def _write_nav(folder: str, pages: Sequence[tuple[str, str]]) -> None:
+    """Write the file from which mkdocs-literate-nav makes a folder's navigation."""
+    path = f"{folder}/SUMMARY.md"
+    _write(path, "".join(f"- [{title}]({name}.md)\n" for title, name in pages))
+    file = FilesEditor.current().files.get_file_from_path(path)
+    assert file is not None
+    # Read all the same, but no page of its own: a pattern under exclude_docs is overruled by mkdocs-literate-nav.
+    file.inclusion = InclusionLevel.EXCLUDED
+
+
 def _fill(path: str, marker: str, text: str) -> None:
     """Put ``text`` where a written page has ``<!-- marker -->``."""
     with mkdocs_gen_files.open(path, "r") as file:
@@ -231,13 +244,13 @@ def write_site() -> None:
     found = families()
     for family in found:
         _write(family.page, "\n\n".join(family_page(family)) + "\n")
-    _write("families/SUMMARY.md", "".join(f"- [{family.title}]({family.name}.md)\n" for family in found))
+    _write_nav("families", [(family.title, family.name) for family in found])
 
     shared = other_modules(found)
     for module in shared:
         name = module.__name__
         _write(f"library/{_last(name)}.md", f"# `{name}`\n\n{_rendered(name, ['heading_level: 2', *BARE])}\n")
-    _write("library/SUMMARY.md", "".join(f"- [{_last(m.__name__)}]({_last(m.__name__)}.md)\n" for m in shared))
+    _write_nav("library", [(_last(module.__name__), _last(module.__name__)) for module in shared])
 
     for drawing in DRAWINGS:
         for kernel_size, scale in SETTINGS:

@@ -190,16 +190,12 @@ class LdaAqu(Upsampler):
         query, key = self.query(normalised), self.key(normalised)
         query = F.interpolate(query, size=(high, wide), mode="bilinear", align_corners=True)
         grid = self._grid(query)
-        keys = self._in_groups(precise(key))
-        scores = query.new_empty(batch, self.taps, high, wide)
+        found = F.grid_sample(self._in_groups(precise(key)), grid.flatten(1, 2), align_corners=True).to(query.dtype)
+        biased = found.reshape(batch, self.hidden, self.taps, high, wide) + self.position_bias.T[:, :, None, None]
         scaled = query * self.hidden**-0.5
-        for tap in range(self.taps):
-            found = F.grid_sample(keys, grid[:, tap], align_corners=True).reshape(batch, self.hidden, high, wide)
-            biased = found.to(query.dtype) + self.position_bias[tap, :, None, None]
-            sums = query.new_zeros(batch, high, wide)
-            for channel in range(self.hidden):
-                sums.addcmul_(scaled[:, channel], biased[:, channel])
-            scores[:, tap] = sums
+        scores = query.new_zeros(batch, self.taps, high, wide)
+        for channel in range(self.hidden):
+            scores.addcmul_(scaled[:, channel, None], biased[:, channel])
         weights = scores.softmax(1)
         values = self._in_groups(precise(input))
         output = input.new_zeros(batch, channels, high, wide)

@@ -112,7 +112,10 @@ class BlurShuffle(Upsampler):
 
     def forward(self, input: Tensor) -> Tensor:
         shuffled = F.pixel_shuffle(self.conv(input), self.scale)
-        return F.avg_pool2d(F.pad(shuffled, (1, 0, 1, 0), mode="replicate"), 2, stride=1)
+        # Not F.pad(mode="replicate"): TorchInductor of torch 2.13 cannot compile it after a shuffle.
+        padded = torch.cat([shuffled[..., :1], shuffled], dim=3)
+        padded = torch.cat([padded[:, :, :1], padded], dim=2)
+        return F.avg_pool2d(padded, 2, stride=1)
 
     def definition(self, input: Tensor) -> Tensor:
         shuffled = pixel_shuffle(self.conv(input), self.scale)

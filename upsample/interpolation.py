@@ -37,7 +37,7 @@ class _ModeAndConv(Upsampler):
     """What both orders share: a mode and one convolution.
 
     Args:
-        in_channels, out_channels, scale: see :class:`~upsample.Upsampler`; fractional scales except for area, lanczos.
+        in_channels, out_channels, scale: see :class:`~upsample.Upsampler`; fractional scales for bilinear and bicubic.
         mode: how to interpolate.
         kernel_size: odd side of the convolution's kernel.
     """

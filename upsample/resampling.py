@@ -6,9 +6,10 @@ position, :func:`sampling_matrix`: the definition. An output pixel Y of scale s 
 
 Sources: Keys, IEEE TASSP 1981, for the cubic kernel; Turkowski, Graphics Gems 1990, for Lanczos.
 
-Traps: PyTorch's bicubic uses a = -0.75 where MATLAB and PIL use -0.5. ``nearest`` takes the floor of ``Y/s`` in single
-precision while ``nearest-exact`` rounds the centre. At whole scales the windows of ``area`` hold one pixel each, which
-makes it nearest by another name. Lanczos weights do not sum to 1 by themselves and are divided by their sum.
+Traps: PyTorch's bicubic uses a = -0.75 where MATLAB and PIL use -0.5. ``nearest`` takes the floor of ``Y/s`` while
+``nearest-exact`` rounds the centre. At whole scales the windows of ``area`` hold one pixel each, which makes it nearest
+by another name. Lanczos weights do not sum to 1 by themselves and are divided by their sum. Where a fractional scale
+leaves the size as it was, such as 1.1 times 5 pixels, torch copies its input.
 """
 
 from __future__ import annotations
@@ -28,28 +29,36 @@ Mode = Literal["nearest", "nearest-exact", "bilinear", "bicubic", "area", "lancz
 FLOPS_PER_OUTPUT: dict[Mode, int] = {"nearest": 0, "nearest-exact": 0, "bilinear": 8, "bicubic": 32, "area": 0}
 """FLOPs for one value interpolated in a single step; ``area`` only copies at the whole scales that it is used for."""
 
-WHOLE_SCALES_ONLY: tuple[Mode, ...] = ("area", "lanczos")
-"""Area weighs windows of changing size at other scales, and Lanczos has no kernels that repeat."""
+WHOLE_SCALES_ONLY: tuple[Mode, ...] = ("nearest", "nearest-exact", "area", "lanczos")
+"""At other scales the precision of the input decides between neighbours in torch's nearest modes (output row 81 at
+scale 2.7 is input row 30, or 29 in float32), the windows of area change in size, and Lanczos' kernels do not repeat."""
 
 LANCZOS_LOBES = 3
 
+TORCH_CUBIC = -0.75
 
-def sampling_matrix(mode: Mode, size: int, scale: float, dtype: torch.dtype = torch.float64) -> Tensor:
-    """Return the ``(floor(scale*size), size)`` matrix that interpolates one axis, from the formula of ``mode``."""
+
+def sampling_matrix(
+    mode: Mode, size: int, scale: float, dtype: torch.dtype = torch.float64, cubic: float = TORCH_CUBIC
+) -> Tensor:
+    """Return the ``(floor(scale*size), size)`` matrix that interpolates one axis, from the formula of ``mode``.
+
+    ``cubic`` is Keys' parameter a of the bicubic kernel: -0.75 in PyTorch, -0.5 in MATLAB and PIL.
+    """
     length = int(size * scale)
     matrix = torch.zeros(length, size, dtype=dtype)
     for position in range(length):
-        for source, weight in _taps(mode, position, scale):
+        for source, weight in _taps(mode, position, scale, cubic):
             matrix[position, min(max(source, 0), size - 1)] += weight
     return matrix
 
 
-def _taps(mode: Mode, position: int, scale: float) -> list[tuple[int, float]]:
+def _taps(mode: Mode, position: int, scale: float, cubic: float = TORCH_CUBIC) -> list[tuple[int, float]]:
     """The sources of one output position and their weights; sources beyond the edge stand for the edge."""
-    if mode in ("nearest", "nearest-exact"):
-        # In single precision, as torch computes it: at fractional scales the rounding decides between neighbours.
-        offset = 0.5 if mode == "nearest-exact" else 0.0
-        return [(int((torch.tensor(position + offset) * torch.tensor(1 / scale)).item()), 1.0)]
+    if mode == "nearest":
+        return [(int(position // scale), 1.0)]
+    if mode == "nearest-exact":
+        return [(int((position + 0.5) // scale), 1.0)]
     if mode == "area":
         first, last = int(position // scale), -int(-(position + 1) // scale)
         return [(source, 1 / (last - first)) for source in range(first, last)]
@@ -59,13 +68,13 @@ def _taps(mode: Mode, position: int, scale: float) -> list[tuple[int, float]]:
     if mode == "bilinear":
         return [(left, 1 - offset), (left + 1, offset)]
     if mode == "bicubic":
-        return [(left + tap, _cubic(offset - tap)) for tap in (-1, 0, 1, 2)]
+        return [(left + tap, _keys(offset - tap, cubic)) for tap in (-1, 0, 1, 2)]
     weights = [lanczos(offset - tap) for tap in range(1 - LANCZOS_LOBES, LANCZOS_LOBES + 1)]
     return [(left + 1 - LANCZOS_LOBES + tap, weight / sum(weights)) for tap, weight in enumerate(weights)]
 
 
-def _cubic(distance: float, a: float = -0.75) -> float:
-    """Keys' cubic convolution kernel with PyTorch's a."""
+def _keys(distance: float, a: float) -> float:
+    """Keys' cubic convolution kernel."""
     x = abs(distance)
     if x <= 1:
         return (a + 2) * x**3 - (a + 3) * x**2 + 1

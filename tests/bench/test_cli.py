@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import re
 import shutil
 import signal
 import subprocess
@@ -39,7 +40,7 @@ def upbench(
     *arguments: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "bench", *map(str, arguments)]
-    variables = os.environ | {"COLUMNS": "100"} | (environment or {})
+    variables = os.environ | {"COLUMNS": "300"} | (environment or {})
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=variables)
 
 
@@ -102,7 +103,7 @@ def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Pat
         ),
         (["--scale", "0"], "scale must be above 1; got 0."),
         (["--scale", "1.5x1"], "scale must be above 1; got 1.5x1."),
-        (["--scale", "nan"], "scale must be above 1; got nan."),
+        (["--scale", "nan"], "separated by commas; got 'nan'."),
         (["--channels", "0"], "must be whole numbers of at least 1"),
         (["--size", "48by48"], "sizes must be height x width such as 96x96, separated by commas; got '48by48'."),
         (["--dtype", "int8"], "dtype must be one of float32, float64, bfloat16, float16; got 'int8'."),
@@ -251,23 +252,17 @@ def test_a_class_of_ones_own_is_measured_beside_the_others(tmp_path: Path) -> No
     assert "My repeat" in (tmp_path / "report" / "results.md").read_text()
 
 
-@pytest.mark.parametrize(
-    ("cls", "sentence"),
-    [
-        ("TooSmall", "TooSmall returned shape (1, 4, 15, 18) for an input of (1, 4, 8, 9), expected (1, 4, 16, 18)"),
-        ("TooManyChannels", "returned shape (1, 8, 16, 18) for an input of (1, 4, 8, 9), expected (1, 4, 16, 18)"),
-        ("NotANumber", "NotANumber returned values that are not finite"),
-    ],
-)
-def test_a_class_that_breaks_the_contract_is_refused_with_what_it_returned(
-    cls: str, sentence: str, tmp_path: Path
-) -> None:
+def test_classes_that_break_the_contract_are_refused_with_what_they_returned(tmp_path: Path) -> None:
     shutil.copy(OWN, tmp_path / "mine.py")
-    few = ["--upsampler", f"mine:{cls}", "--scale", "2", "--channels", "4", "--size", "8x9"]
-    result = upbench("run", "--module", f"mine:{cls}", *few, "--output", tmp_path / "mine.json", cwd=tmp_path)
+    broken = "mine:TooSmall,mine:TooManyChannels,mine:NotANumber"
+    few = ["--upsampler", broken, "--scale", "2", "--channels", "4", "--size", "8x9"]
+    result = upbench("run", "--module", "mine:TooSmall", *few, "--output", tmp_path / "mine.json", cwd=tmp_path)
     assert result.returncode == 1
-    assert f"  refused: mine:{cls}-x2" in result.stdout
-    assert sentence in result.stdout
+    small, many, not_finite = (line for line in result.stdout.splitlines() if line.startswith("  refused: mine:"))
+    given = "for an input of (1, 4, 8, 9), expected (1, 4, 16, 18)"
+    assert small.endswith(f": TooSmall returned shape (1, 4, 15, 18) {given}")
+    assert many.endswith(f": TooManyChannels returned shape (1, 8, 16, 18) {given}")
+    assert re.search(r": NotANumber returned values that are not finite, \d+\.\d% of them", not_finite)
 
 
 @pytest.mark.parametrize(

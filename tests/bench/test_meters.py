@@ -20,6 +20,7 @@ from bench.meters.tensor_memory import LiveTensors
 from bench.stopwatch import CudaEvents, WallClock
 from bench.workload import Workload, build
 from upsample.contract import Work
+from upsample.reassembly import Carafe
 from upsample.subpixel import SubPixel
 
 MIB = 2**20
@@ -42,6 +43,26 @@ def test_peaks_are_the_known_ones(upsampler: str, tensors_mib: int, allocated_mi
     assert exact["peak_allocated_bytes"] == pytest.approx(allocated_mib * MIB, rel=0.01)
     resident = isolation.call(worker.measure, case, ("resident_memory",), timeout=60).value
     assert resident["peak_rss_bytes"] == pytest.approx(allocated_mib * MIB, rel=0.02)
+
+
+class UnfoldedCarafe(Carafe):
+    """CARAFE as its definition spells it, timed and weighed like any other."""
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return self.definition(input)
+
+
+def test_carafe_takes_at_most_a_fifth_of_the_memory_of_its_unfold_form() -> None:
+    lean = workload("carafe", side=128)
+    unfolded = Workload(lean.case, UnfoldedCarafe(64, 64, 2), lean.inputs)
+    with torch.inference_mode():
+        peaks = {
+            meter: [meters.get(meter).measure(each) for each in (lean, unfolded)]
+            for meter in ("allocated_memory", "tensor_memory")
+        }
+    for meter, field in (("allocated_memory", "peak_allocated_bytes"), ("tensor_memory", "peak_tensor_bytes")):
+        small, large = (peak[field] for peak in peaks[meter])
+        assert small * 5 <= large
 
 
 def test_live_tensors_are_counted_until_the_last_one_is_gone() -> None:

@@ -24,6 +24,12 @@ def test_not_a_benchmark():
 """
 
 
+@pytest.fixture(autouse=True)
+def not_in_a_worker_of_xdist(monkeypatch: pytest.MonkeyPatch) -> None:
+    # pytest-benchmark turns itself off where it sees the variable, and the runs in here are no workers.
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
 def test_the_literal_flag_runs_the_benchmarks_and_only_them(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(THEIRS)
     result = pytester.runpytest_subprocess("--benchmark")

@@ -387,3 +387,31 @@ def test_real_esrgan_upsampler_has_its_published_arithmetic() -> None:
     with torch.device("meta"):
         module = upsample.create("nearest_conv_staged", 64, 3, 4)
     assert upsample.cost(module, (1, 64, 1, 1)).macs == 324 * 64**2 + 432 * 64
+
+
+def weights(module: upsample.AnyUpsampler) -> int:
+    return sum(parameter.numel() for parameter in module.parameters() if parameter.dim() > 1)
+
+
+def test_carafe_has_its_published_cost_at_256_channels() -> None:
+    # Wang et al. 2019: 199,496 FLOPs per low-resolution pixel, the additions of biases counted, and 74,148 parameters.
+    with torch.device("meta"):
+        module = upsample.create("carafe", 256, 256, 2)
+    cost = upsample.cost(module, (1, 256, 1, 1))
+    biases = sum(parameter.numel() for parameter in module.parameters() if parameter.dim() == 1)
+    assert (cost.macs, biases, cost.params) == (99_584, 164, 74_148)
+    assert 2 * (cost.macs + biases) == 199_496
+
+
+def test_dysample_adds_its_published_parameters() -> None:
+    # Liu et al. 2023, for the four upsamplers of a detector with 256 channels: +32.7 K, with dynamic range +65.5 K.
+    with torch.device("meta"):
+        plain, dynamic = (upsample.create(f"dysample_lp{plus}", 256, 256, 2) for plus in ("", "_plus"))
+    assert (4 * weights(plain), 4 * weights(dynamic)) == (32_768, 65_536)
+
+
+def test_networks_have_their_published_weights() -> None:
+    # Dong et al. 2016: FSRCNN(56, 12, 4) has 12,464, SRCNN (9-1-5) 8,032; Lai et al. 2017: LapSRN at scale 4 812 K.
+    with torch.device("meta"):
+        found = {name: weights(upsample.create(name, 1, 1, 4)) for name in ("fsrcnn", "srcnn", "lapsrn")}
+    assert found == {"fsrcnn": 12_464, "srcnn": 8_032, "lapsrn": pytest.approx(812_000, rel=0.001)}

@@ -8,9 +8,17 @@ import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from torch import Tensor, nn
 
 import upsample
+from upsample import reassembly
+from upsample.reassembly import (
+    Border,
+    affinity,
+    affinity_by_definition,
+    reassemble,
+    reassemble_by_definition,
+)
 from upsample.resampling import Mode, interpolate, sampling_matrix
 from upsample.transposed import Transposed, TransposedPhases, ZeroStuffing, zero_stuff
 
@@ -169,3 +177,159 @@ def test_sampling_matrices_are_what_torch_interpolates_with(mode: Mode, s: int, 
     rows = interpolate(basis, mode, (s, 1))[0, :, :, 0].T
     torch.testing.assert_close(sampling_matrix(mode, size, s), rows, **exactly)
     torch.testing.assert_close(rows.sum(1), torch.ones(size * s, dtype=torch.float64), **exactly)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "bicubic"])
+@given(s=st.sampled_from([1.5, 2.7, 1.1, 3.3, 5.25]), size=st.integers(10, 60))
+@quickly
+def test_sampling_matrices_are_what_torch_interpolates_with_at_fractional_scales(
+    mode: Mode, s: float, size: int
+) -> None:
+    basis = torch.eye(size, dtype=torch.float64).reshape(1, size, size, 1)
+    rows = interpolate(basis, mode, (s, 1))[0, :, :, 0].T
+    torch.testing.assert_close(sampling_matrix(mode, size, s), rows, **exactly)
+
+
+@pytest.mark.parametrize("name", ["dysample_lp", "dysample_pl", "dysample_lp_plus", "dysample_pl_plus"])
+@given(n=batches, s=scales, h=sizes, w=sizes, seed=seeds)
+@quickly
+def test_f_dysample_without_offsets_is_bilinear(name: str, n: int, s: int, h: int, w: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    channels = 4 * s**2
+    module = upsample.create(name, channels, channels, s).double()
+    for parameter in module.parameters():
+        nn.init.zeros_(parameter)
+    input = normal(n, channels, h, w)
+    torch.testing.assert_close(module(input), interpolate(input, "bilinear", (s, s)), **exactly)
+
+
+@pytest.mark.parametrize("k", [3, 4])
+def test_g_overlap_of_a_stride_2_kernel_of_ones(k: int) -> None:
+    overlap = F.conv_transpose2d(torch.ones(1, 1, 1, 6), torch.ones(1, 1, 1, k), stride=2)[0, 0, 0]
+    expected = {3: [1, 1, 2, 1, 2, 1, 2, 1, 2, 1, 2, 1, 1], 4: [1, 1, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1]}
+    assert overlap.tolist() == expected[k]
+    plane = F.conv_transpose2d(torch.ones(1, 1, 6, 6), torch.ones(1, 1, k, k), stride=2)[0, 0]
+    inner = plane[k - 1 : 1 - k, k - 1 : 1 - k]
+    assert (float(plane.max()), float(inner.min())) == (4, {3: 1, 4: 4}[k])
+
+
+@case
+@quickly
+def test_a_kernel_that_holds_only_its_centre_reassembles_to_nearest(
+    n: int, c: int, o: int, s: int, h: int, w: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    kernels = torch.zeros(n, 25, h, s, w, s, dtype=torch.float64)
+    kernels[:, 12] = 1
+    input = normal(n, c, h, w)
+    torch.testing.assert_close(reassemble(input, kernels, 5), interpolate(input, "nearest", (s, s)), **exactly)
+
+
+@given(n=batches, c=channels, k=st.sampled_from([1, 3, 5, 7]), s=st.integers(1, 3), h=sizes, w=sizes, seed=seeds)
+@quickly
+def test_reassembly_and_affinity_need_no_unfolding(n: int, c: int, k: int, s: int, h: int, w: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    input, kernels, query = normal(n, c, h, w), normal(n, k**2, h, s, w, s), normal(n, c, s * h, s * w)
+    borders: list[Border] = ["constant", "reflect"] if min(h, w) > k // 2 else ["constant"]
+    for border in borders:
+        torch.testing.assert_close(
+            reassemble(input, kernels, k, border), reassemble_by_definition(input, kernels, k, border), **exactly
+        )
+        torch.testing.assert_close(
+            affinity(query, input, k, border), affinity_by_definition(query, input, k, border), **exactly
+        )
+
+
+def test_reassembly_in_blocks_is_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    torch.manual_seed(0)
+    input, kernels = normal(2, 7, 5, 6), normal(2, 25, 5, 2, 6, 2)
+    whole = reassemble(input, kernels, 5)
+    monkeypatch.setattr(reassembly, "BLOCK_VALUES", 3 * 2 * 5 * 6)
+    assert torch.equal(reassemble(input, kernels, 5), whole)
+
+
+@case
+@quickly
+def test_nearest_by_a_frozen_convolution_and_a_shuffle_is_nearest(
+    n: int, c: int, o: int, s: int, h: int, w: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    shuffled, resized = (upsample.create(name, c, o, s).double() for name in ("nearest_shuffle_conv", "nearest_conv"))
+    resized.load_state_dict(shuffled.state_dict())
+    input = normal(n, c, h, w)
+    torch.testing.assert_close(shuffled(input), resized(input), **exactly)
+
+
+@case
+@quickly
+def test_away_from_the_border_the_generators_filter_is_bilinear(
+    n: int, c: int, o: int, s: int, h: int, w: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    module = upsample.create("filtered_conv", c, c, 2, kernel_size=1).double()
+    nn.init.dirac_(module.conv.weight)
+    nn.init.zeros_(module.conv.bias)
+    input = normal(n, c, h + 2, w + 2)
+    inner = (slice(None), slice(None), slice(1, -1), slice(1, -1))
+    torch.testing.assert_close(module(input)[inner], interpolate(input, "bilinear", (2, 2))[inner], **exactly)
+
+
+@case
+@quickly
+def test_at_whole_scales_meta_sr_is_sub_pixel_convolution_with_predicted_kernels(
+    n: int, c: int, o: int, s: int, h: int, w: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    module = upsample.create("meta_sr", c, o, s, width=4).double()
+    places = [phase / s for phase in range(s)]
+    kernels = module.kernels(places, places).permute(2, 0, 1, 3, 4, 5).reshape(o * s**2, c, 3, 3)
+    input = normal(n, c, h, w)
+    shuffled = upsample.pixel_shuffle(F.conv2d(input, kernels, padding=1), s)
+    torch.testing.assert_close(module(input), shuffled, **exactly)
+
+
+@case
+@quickly
+def test_unpooling_undoes_pooling_where_the_maxima_were(
+    n: int, c: int, o: int, s: int, h: int, w: int, seed: int
+) -> None:
+    torch.manual_seed(seed)
+    features = normal(n, c, s * h, s * w)
+    pooled = F.max_pool2d(features, s)
+    module = upsample.create("max_unpooling", c, c, s)
+    unpooled = module(pooled, module.guide_from(features))
+    assert torch.equal(unpooled[unpooled != 0], features[unpooled != 0])
+    assert torch.equal(F.max_pool2d(unpooled.clamp(min=0), s), pooled.clamp(min=0))
+
+
+@given(n=batches, c=channels, s=st.sampled_from([2, 4]), h=sizes, w=sizes, seed=seeds)
+@quickly
+def test_the_inverse_haar_transform_keeps_energy(n: int, c: int, s: int, h: int, w: int, seed: int) -> None:
+    torch.manual_seed(seed)
+    module = upsample.create("inverse_wavelet", c * s**2, c, s, kernel_size=1).double()
+    nn.init.dirac_(module.conv.weight)
+    nn.init.zeros_(module.conv.bias)
+    input = normal(n, c * s**2, h, w)
+    torch.testing.assert_close(module(input).square().sum(), input.square().sum(), **exactly)
+
+
+def test_one_pixel_attends_to_itself_in_liif() -> None:
+    # Where all four corners are the same pixel, their answers are mixed with weights that sum to one.
+    torch.manual_seed(0)
+    module = upsample.create("liif", 2, 3, 3, width=4, depth=1).double()
+    nn.init.zeros_(module.mlp[0].weight)
+    output = module(normal(1, 2, 1, 1))
+    torch.testing.assert_close(output, output[:, :, :1, :1].expand_as(output), **exactly)
+
+
+@pytest.mark.parametrize("gate", [-40.0, 40.0])
+def test_fades_gate_chooses_between_reassembly_and_guide(gate: float) -> None:
+    torch.manual_seed(0)
+    module = upsample.create("fade", 3, 3, 2).double()
+    nn.init.zeros_(module.gate.weight)
+    nn.init.constant_(module.gate.bias, gate)
+    nn.init.zeros_(module.encode.weight)
+    input, guide = normal(1, 3, 8, 8), normal(1, 3, 16, 16)
+    # Scores that are all equal make the mean over 5x5.
+    blurred = interpolate(F.avg_pool2d(input, 5, 1, 2), "nearest", (2, 2))
+    torch.testing.assert_close(module(input, guide), guide if gate > 0 else blurred, **exactly)
