@@ -23,6 +23,7 @@ def supported(name: str, scales: tuple[upsample.Scale, ...] = (2, 3, 4)) -> list
 SMALL = {
     "network": {"width": 2},
     "carafe": {"compressed_channels": 2},
+    "carafe_unfolded": {"compressed_channels": 2},
     "liif": {"width": 2, "depth": 1},
     "lte": {"width": 2, "depth": 1},
     "meta_sr": {"width": 2},

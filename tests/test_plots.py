@@ -8,12 +8,15 @@ from pathlib import Path
 import pytest
 from matplotlib.testing.compare import compare_images
 
+import upsample
 from bench.record import read_run
 from bench.report import write_report
 
 ROOT = Path(__file__).parent.parent
-REFERENCE = ROOT / "results" / "reference.json"
-PLOTS = ROOT / "plots"
+RUNS = {"reference": ROOT / "plots", "catalogue": ROOT / "plots" / "catalogue"}
+"""The committed runs under ``results/``, and where their reports are."""
+
+runs = pytest.mark.parametrize("run", RUNS)
 
 
 def pinned(package: str) -> str:
@@ -21,31 +24,49 @@ def pinned(package: str) -> str:
     return next(line.partition("==")[2] for line in lines if line.startswith(f"{package}=="))
 
 
-@pytest.fixture(scope="module")
-def remade(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def results_of(run: str) -> Path:
+    return ROOT / "results" / f"{run}.json"
+
+
+def skip_unless_made_with_these_versions() -> None:
     for package in ("matplotlib", "pandas", "jinja2", "tabulate"):
         if version(package) != pinned(package):
             pytest.skip(f"plots/ was made with {package} {pinned(package)}, here is {version(package)}")
-    output = tmp_path_factory.mktemp("plots")
-    write_report([read_run(REFERENCE)], output)
-    return output
 
 
-def test_the_committed_plots_are_remade_from_the_committed_results(remade: Path, tmp_path: Path) -> None:
-    committed = {path.name for path in PLOTS.iterdir() if path.is_file()}
+@runs
+def test_the_committed_plots_are_remade_from_the_committed_results(run: str, tmp_path: Path) -> None:
+    skip_unless_made_with_these_versions()
+    plots, remade = RUNS[run], tmp_path / "remade"
+    remade.mkdir()
+    write_report([read_run(results_of(run))], remade)
+    committed = {path.name for path in plots.iterdir() if path.is_file()}
     assert committed == {path.name for path in remade.iterdir()}
     for name in sorted(committed):
         if name.endswith(".png"):
             # Another processor may round a pixel's edge differently; the SVG beside it is compared letter by letter.
             copy = tmp_path / name
             copy.write_bytes((remade / name).read_bytes())
-            assert compare_images(str(PLOTS / name), str(copy), tol=2) is None
+            assert compare_images(str(plots / name), str(copy), tol=2) is None
         else:
-            assert (remade / name).read_text() == (PLOTS / name).read_text(), f"{name}: remake it with tox run -e plots"
+            assert (remade / name).read_text() == (plots / name).read_text(), f"{name}: remake it with tox run -e plots"
 
 
-def test_the_reference_run_says_where_it_comes_from() -> None:
-    run = read_run(REFERENCE)
-    assert run.facts["command"].startswith("upbench run ")
-    assert run.commit_info["dirty"] is False
-    assert run.facts["settings"]["allocator"] == "pinned"
+@runs
+def test_a_committed_run_says_where_it_comes_from(run: str) -> None:
+    committed = read_run(results_of(run))
+    assert committed.facts["command"].startswith(("upbench run ", "python -m bench run "))
+    assert committed.commit_info["dirty"] is False
+    assert committed.facts["settings"]["allocator"] == "pinned"
+    assert {record.outcome for record in committed.records} <= {"ok", "unstable", "unsupported"}
+
+
+def test_the_catalogue_run_holds_every_upsampler_at_every_scale() -> None:
+    committed = read_run(results_of("catalogue"))
+    missing = {
+        (name, scale)
+        for name in upsample.names()
+        for scale in (2, 3, 4)
+        if not any(r.measured for r in committed.records if (r.case.upsampler, r.case.cell.scale) == (name, scale))
+    }
+    assert all(upsample.refusal(name, 64, 64, scale) and upsample.refusal(name, 3, 3, scale) for name, scale in missing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from bench.record import Run, read_run
 from bench.report.claims import judge_claims
 from bench.report.evidence import gather
 from bench.report.summary import summarise
+from bench.report.tables import results_table
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -43,6 +45,34 @@ def test_the_sentences_between_the_charts_are_true(reference: Run) -> None:
     for name in learned:
         others = ratios(name, "latency_s")
         assert all(fast < other for fast, other in zip(transposed, others, strict=True))
+
+
+def catalogue_table() -> str:
+    """Every operator at 64→64 channels and scale 2, the fastest first."""
+    evidence = gather([read_run(ROOT / "results" / "catalogue.json")])
+    table = results_table(evidence)
+    chosen = table[(table["scale"] == "×2") & (table["in→out"] == "64→64") & (table["latency, ms"] != "–")]
+    order = chosen["latency, ms"].astype(float).sort_values(kind="stable").index
+    columns = [
+        "upsampler",
+        "latency, ms",
+        "95 % interval, ms",
+        "peak allocated, MiB",
+        "live tensors, MiB",
+        "GMAC",
+        "params",
+    ]
+    return str(chosen.loc[order, columns].to_markdown(index=False, disable_numparse=True))
+
+
+def test_the_table_of_the_catalogue_is_that_of_its_run() -> None:
+    begin, end = "<!-- catalogue -->\n\n", "\n\n<!-- end of catalogue -->"
+    before, rest = README.split(begin)
+    shown, after = rest.split(end)
+    if os.environ.get("UPDATE_GOLDEN"):
+        (ROOT / "README.md").write_text(before + begin + catalogue_table() + end + after)
+        return
+    assert shown == catalogue_table()
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))

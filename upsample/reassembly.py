@@ -15,6 +15,7 @@ from __future__ import annotations
 from itertools import product
 from typing import Literal
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -165,10 +166,13 @@ class Carafe(Upsampler):
             nn.init.zeros_(layer.bias)
 
     def forward(self, input: Tensor) -> Tensor:
-        batch, _, height, width = input.shape
+        return reassemble(input, self._kernels(input), self.kernel_size)
+
+    def _kernels(self, input: Tensor) -> Tensor:
+        """Predict the kernels; the scores before the softmax, as large as they, are given back on return."""
         scores = self.encode(self.compress(input)).contiguous()
-        kernels = scores.view(batch, self.kernel_size**2, self.scale, self.scale, height, width).softmax(1)
-        return reassemble(input, kernels.permute(0, 1, 4, 2, 5, 3), self.kernel_size)
+        by_tap = scores.unflatten(1, (self.kernel_size**2, self.scale, self.scale))
+        return by_tap.softmax(1).permute(0, 1, 4, 2, 5, 3)
 
     def definition(self, input: Tensor) -> Tensor:
         kernels = pixel_shuffle(self.encode(self.compress(input)), self.scale).softmax(1)
@@ -183,3 +187,27 @@ class Carafe(Upsampler):
         normalise = softmax_work(batch * taps * self.scale**2 * positions)
         apply = neighbourhood_work(batch, self.in_channels, positions * self.scale**2, self.kernel_size)
         return compress + encode + normalise + apply
+
+
+@register(
+    Card(
+        name="carafe_unfolded",
+        family="reassembly",
+        title="CARAFE, unfolded",
+        paper="Wang et al. (CARAFE), ICCV",
+        year=2019,
+        advice="CARAFE as public code without a compiled operator spells it: 25 copies of the input, a control.",
+        kind="definition",
+        preset="full",
+    )
+)
+class CarafeUnfolded(Carafe):
+    """CARAFE by ``unfold`` and one matrix product a pixel: the same output and arithmetic, many times the memory."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        batch, channels, height, width = input.shape
+        kernels = F.pixel_shuffle(self.encode(self.compress(input)), self.scale).softmax(1)
+        unfolded = F.unfold(input, self.kernel_size, padding=same_padding(self.kernel_size))
+        neighbours = unfolded.view(batch, channels, self.kernel_size**2, height, width)
+        output = torch.einsum("nkyaxb,nckyx->ncyaxb", by_phase(kernels, self.scale), neighbours)
+        return output.reshape(batch, channels, height * self.scale, width * self.scale)

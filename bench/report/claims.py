@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bench.record import Record
-from bench.report.evidence import Evidence, compare_records, peak_memory
+from bench.report.evidence import Evidence, peak_memory
 from bench.statistics import geometric_mean
 
 Verdict = Literal["holds", "holds in part", "does not hold", "not measured"]
@@ -65,7 +65,7 @@ def _upsample_last(evidence: Evidence) -> Claim:
         return UPSAMPLE_LAST
     latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
     flops = _ratios(pairs, lambda record: record.quantities["flops"])
-    sure = sum(_surely_longer(first, last) for first, last in pairs)
+    sure = sum(_surely_longer(evidence, first, last) for first, last in pairs)
     return replace(
         UPSAMPLE_LAST,
         verdict="holds" if sure == len(pairs) else "holds in part" if sure else "does not hold",
@@ -82,8 +82,8 @@ def _four_small_kernels(evidence: Evidence) -> Claim:
         return FOUR_SMALL_KERNELS
     error = max(record.quantities["definition_error"] for pair in pairs for record in pair)
     latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
-    slower = sum(_surely_longer(phases, whole) for phases, whole in pairs)
-    faster = sum(_surely_longer(whole, phases) for phases, whole in pairs)
+    slower = sum(_surely_longer(evidence, phases, whole) for phases, whole in pairs)
+    faster = sum(_surely_longer(evidence, whole, phases) for phases, whole in pairs)
     return replace(
         FOUR_SMALL_KERNELS,
         # Every record with a latency has passed the comparison with its definition, so that the outputs are equal.
@@ -102,7 +102,7 @@ def _little_difference(evidence: Evidence) -> Claim:
         return LITTLE_DIFFERENCE
     latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
     memory = _ratios(pairs, peak_memory)
-    latency_apart = sum(_surely_apart(other, shuffle) for other, shuffle in pairs)
+    latency_apart = sum(_surely_apart(evidence, other, shuffle) for other, shuffle in pairs)
     memory_apart = sum(not 1 / LITTLE <= ratio <= LITTLE for ratio in memory)
     shares = (latency_apart / len(pairs), memory_apart / max(1, len(memory)))
     return replace(
@@ -130,13 +130,13 @@ def _ratios(pairs: Sequence[tuple[Record, Record]], measure: Callable[[Record], 
     return [a / b for a, b in values if a is not None and b]
 
 
-def _surely_longer(a: Record, b: Record) -> bool:
-    comparison = compare_records(a, b)
+def _surely_longer(evidence: Evidence, a: Record, b: Record) -> bool:
+    comparison = evidence.compare(a, b)
     return comparison is not None and comparison.ratio.low > 1
 
 
-def _surely_apart(a: Record, b: Record) -> bool:
-    comparison = compare_records(a, b)
+def _surely_apart(evidence: Evidence, a: Record, b: Record) -> bool:
+    comparison = evidence.compare(a, b)
     return comparison is not None and (comparison.ratio.low > LITTLE or comparison.ratio.high < 1 / LITTLE)
 
 

@@ -14,7 +14,7 @@ from typing import Any
 from bench.case import Cell
 from bench.comparison import machine_differences
 from bench.record import Record, RecordError, Run
-from bench.statistics import CONFIDENCE, Comparison, Interval, compare_latencies
+from bench.statistics import CONFIDENCE, CONTROL_TOLERANCE, Comparison, Interval, compare_latencies
 
 BYTES_PER_VALUE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -147,6 +147,14 @@ class Evidence:
         """The records of a cell by upsampler."""
         return {record.case.upsampler: record for record in self.records if record.case.cell == cell}
 
+    def compare(self, a: Record, b: Record) -> Comparison | None:
+        """How many times longer A takes than B; None where there are too few launches.
+
+        Records that were not measured side by side may each be off as a whole, which widens the interval.
+        """
+        tolerance = 0.0 if self.interleaved else CONTROL_TOLERANCE
+        return compare_latencies(a.quantities["launch_medians_s"], b.quantities["launch_medians_s"], tolerance)
+
     def limits_of(self, cell: Cell) -> Mapping[str, Any] | None:
         """The measured limits of the machine for a cell's dtype, threads and device."""
         wanted = (cell.dtype, cell.threads, cell.device)
@@ -161,10 +169,27 @@ class Evidence:
         records = tuple(in_cell[name] for name in self.operators if name in in_cell)
         return CellResult(
             cell,
-            fastest=_fastest([record for record in records if record.latency is not None]),
+            fastest=self._fastest([record for record in records if record.latency is not None]),
             leanest=_least(records, peak_memory),
             cheapest=_least(records, lambda record: record.quantities["flops"]),
         )
+
+    def _fastest(self, records: Sequence[Record]) -> Winner | None:
+        """The fastest among those that can be trusted; an unstable rival must be beaten like any other."""
+        ordered = sorted(records, key=lambda record: record.quantities["latency_s"])
+        best = next((record for record in ordered if record.outcome == "ok"), None)
+        if best is None:
+            return None
+        rivals = [record for record in ordered if record is not best]
+        comparisons = {rival.case.upsampler: self.compare(rival, best) for rival in rivals}
+        level = (1 - CONFIDENCE) / max(1, len(rivals))
+        tied = [name for name, comparison in comparisons.items() if not _beaten(comparison, level)]
+        names = (best.case.upsampler, *tied)
+        if not rivals:
+            return Winner(names, best.quantities["latency_s"])
+        runner_up = rivals[0].case.upsampler
+        next_best = comparisons[runner_up]
+        return Winner(names, best.quantities["latency_s"], runner_up, next_best.ratio if next_best else None)
 
 
 def gather(runs: Sequence[Run]) -> Evidence:
@@ -186,11 +211,6 @@ def gather(runs: Sequence[Run]) -> Evidence:
     return Evidence(tuple(runs), tuple(by_id.values()))
 
 
-def compare_records(a: Record, b: Record) -> Comparison | None:
-    """How many times longer A takes than B; None where there are too few launches."""
-    return compare_latencies(a.quantities["launch_medians_s"], b.quantities["launch_medians_s"])
-
-
 def peak_memory(record: Record) -> int | None:
     """The peak that decides who is leanest: the allocator's on its device, exact on the CPU."""
     on_cuda = record.case.cell.device.startswith("cuda")
@@ -202,24 +222,6 @@ def output_bytes(cell: Cell) -> int:
     """The lower bound of the peak above inputs and weights: the output must exist."""
     high, wide = cell.output_size
     return cell.batch * cell.out_channels * high * wide * BYTES_PER_VALUE[cell.dtype]
-
-
-def _fastest(records: Sequence[Record]) -> Winner | None:
-    """The fastest among those that can be trusted; an unstable rival must be beaten like any other."""
-    ordered = sorted(records, key=lambda record: record.quantities["latency_s"])
-    best = next((record for record in ordered if record.outcome == "ok"), None)
-    if best is None:
-        return None
-    rivals = [record for record in ordered if record is not best]
-    comparisons = {rival.case.upsampler: compare_records(rival, best) for rival in rivals}
-    level = (1 - CONFIDENCE) / max(1, len(rivals))
-    tied = [name for name, comparison in comparisons.items() if not _beaten(comparison, level)]
-    names = (best.case.upsampler, *tied)
-    if not rivals:
-        return Winner(names, best.quantities["latency_s"])
-    runner_up = rivals[0].case.upsampler
-    next_best = comparisons[runner_up]
-    return Winner(names, best.quantities["latency_s"], runner_up, next_best.ratio if next_best else None)
 
 
 def _beaten(comparison: Comparison | None, level: float) -> bool:

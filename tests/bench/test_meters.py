@@ -20,7 +20,6 @@ from bench.meters.tensor_memory import LiveTensors
 from bench.stopwatch import CudaEvents, WallClock
 from bench.workload import Workload, build
 from upsample.contract import Work
-from upsample.reassembly import Carafe
 from upsample.subpixel import SubPixel
 
 MIB = 2**20
@@ -45,16 +44,8 @@ def test_peaks_are_the_known_ones(upsampler: str, tensors_mib: int, allocated_mi
     assert resident["peak_rss_bytes"] == pytest.approx(allocated_mib * MIB, rel=0.02)
 
 
-class UnfoldedCarafe(Carafe):
-    """CARAFE as its definition spells it, timed and weighed like any other."""
-
-    def forward(self, input: torch.Tensor) -> torch.Tensor:
-        return self.definition(input)
-
-
 def test_carafe_takes_at_most_a_fifth_of_the_memory_of_its_unfold_form() -> None:
-    lean = workload("carafe", side=128)
-    unfolded = Workload(lean.case, UnfoldedCarafe(64, 64, 2), lean.inputs)
+    lean, unfolded = workload("carafe", side=128), workload("carafe_unfolded", side=128)
     with torch.inference_mode():
         peaks = {
             meter: [meters.get(meter).measure(each) for each in (lean, unfolded)]

@@ -68,6 +68,9 @@ def carafe_macs(c: int, o: int, s: int) -> float:
     return 64 * c + 14400 * s**2 + 25 * s**2 * c
 
 
+CARAFE = Expected(carafe_macs, lambda c, o, s: 64 * c + 64 + 14400 * s**2 + 25 * s**2)
+
+
 def fade_macs(c: int, o: int, s: int) -> float:
     return (1 + s**2) * (64 * c + 9 * 64 * 25) + c + 25 * s**2 * c
 
@@ -155,7 +158,8 @@ TABLE |= {
     "dysample_lp_plus": Expected(lambda c, o, s: 2 * lp(c, s) + 4 * s**2 * c, lambda c, o, s: 2 * lp(c, s) + 8 * s**2),
     "dysample_pl": Expected(lambda c, o, s: 8 * c + 4 * s**2 * c, lambda c, o, s: 8 * c // s**2 + 8),
     "dysample_pl_plus": Expected(lambda c, o, s: 16 * c + 4 * s**2 * c, lambda c, o, s: 16 * c // s**2 + 8),
-    "carafe": Expected(carafe_macs, lambda c, o, s: 64 * c + 64 + 14400 * s**2 + 25 * s**2),
+    "carafe": CARAFE,
+    "carafe_unfolded": CARAFE,
     "sapa_b": Expected(
         lambda c, o, s: (1 + s**2) * c * 32 + 25 * s**2 * (32 + c), lambda c, o, s: 2 * (32 * c + 32) + 4 * c
     ),

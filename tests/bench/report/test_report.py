@@ -43,6 +43,28 @@ def test_the_fastest_beats_every_rival_in_a_test() -> None:
     assert set(second.fastest.names) == {"nearest_conv", "subpixel"}
 
 
+def test_cases_that_were_not_measured_side_by_side_need_a_greater_lead() -> None:
+    # 3 % apart and steady: a difference within one interleaved run, and no more than what a whole run may be off else.
+    records = [
+        measured(case("subpixel"), [1.000e-3, 1.001e-3, 1.0e-3, 0.999e-3, 1.0e-3]),
+        measured(case("transposed"), [1.030e-3, 1.031e-3, 1.03e-3, 1.029e-3, 1.03e-3]),
+    ]
+    together = run_of(records)
+    apart = replace(together, facts={**together.facts, "interleaved": False})
+    for run, names in ((together, {"subpixel"}), (apart, {"subpixel", "transposed"})):
+        (result,) = gather([run]).results
+        assert result.fastest is not None
+        assert set(result.fastest.names) == names
+
+
+def test_what_needs_a_guide_does_not_compete() -> None:
+    run = small_run()
+    cards = {name: {**card, "guided": name == "subpixel"} for name, card in run.facts["cards"].items()}
+    evidence = gather([replace(run, facts={**run.facts, "cards": cards})])
+    assert "subpixel" in evidence.names
+    assert "subpixel" not in evidence.operators
+
+
 def test_exact_quantities_have_winners_without_a_test() -> None:
     first, second = gather([small_run()]).results
     assert first.leanest is not None
