@@ -11,7 +11,7 @@ Scale = int | float | tuple[float, float]
 
 def scale_text(scale: Scale) -> str:
     """Such as ``2``, ``1.5``, or ``1.5x2`` for height and width."""
-    return "x".join(f"{factor:g}" for factor in scale) if isinstance(scale, tuple) else f"{scale:g}"
+    return "x".join(map(str, scale)) if isinstance(scale, tuple) else str(scale)
 
 
 def normal_scale(vertical: float, horizontal: float) -> Scale:

@@ -56,6 +56,12 @@ def main() -> None:
     except OSError as error:
         _say(f"upbench: {error.filename}: {error.strerror}.", errors)
         sys.exit(EXIT_FAILED)
+    except ValueError as error:
+        # What an installed package offers as an upsampler is none. Only a command that has imported torch can meet it.
+        if "upsample" not in sys.modules or not isinstance(error, sys.modules["upsample"].UpsampleError):
+            raise
+        _say(f"upbench: {error}", errors)
+        sys.exit(EXIT_FAILED)
 
 
 def _say(line: str, console: Console = output) -> None:
@@ -69,10 +75,10 @@ def run(
         Path | None, typer.Option("--output", dir_okay=False, help="The JSON file to write; not needed to --dry-run.")
     ] = None,
     quick: Annotated[bool, typer.Option("--quick", help="The default grid: a few minutes.")] = False,
-    full: Annotated[bool, typer.Option("--full", help="The whole catalogue on a large grid: an hour or more.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The whole catalogue: half an hour or more.")] = False,
     upsampler: Annotated[list[str] | None, typer.Option(help="Name from 'upbench list'; may be repeated.")] = None,
     module: Annotated[
-        list[str] | None, typer.Option(help="A class of your own as package.module:Class; may be repeated.")
+        list[str] | None, typer.Option(help="A class of your own, package.module:Class, beside the others; repeatable.")
     ] = None,
     scale: Annotated[str | None, typer.Option(help="Such as 2,3,4, 1.5, or 1.5x2 for height and width.")] = None,
     channels: Annotated[str | None, typer.Option(help="Such as 16,64; the width of a network's backbone.")] = None,

@@ -108,11 +108,11 @@ NOMINAL_BYTES_PER_S = 5e9
 def estimated_call_s(case: Case) -> float:
     """A rough guess at one forward pass from the closed form, for planning; 0 for what is unsupported or unknown."""
     cell = case.cell
+    if not upsample.class_of(case.upsampler).stated:
+        return 0.0
     if upsample.refusal(case.upsampler, cell.in_channels, cell.out_channels, cell.scale) is not None:
         return 0.0
     with torch.device("meta"):
         module = create_module(case)
-    if not module.stated:
-        return 0.0
     cost = upsample.cost(module, (cell.batch, cell.in_channels, cell.height, cell.width))
     return cost.flops / NOMINAL_FLOPS_PER_S / cell.threads + cost.min_bytes / NOMINAL_BYTES_PER_S

@@ -72,6 +72,8 @@ def _scales(name: str) -> str:
     able = [s for s in SCALES_TRIED if upsample.refusal(name, (6 * s) ** 2, (6 * s) ** 2, s) is None]
     if able == list(SCALES_TRIED):
         return "any whole"
+    if not able:
+        return "as it says"
     if able == list(range(able[0], able[-1] + 1)):
         return f"{able[0]} to {able[-1]}" if len(able) > 1 else str(able[0])
     return ", ".join(map(str, able)) + ", …"

@@ -90,7 +90,7 @@ def _inputs(case: Case, module: upsample.AnyUpsampler) -> tuple[Tensor, ...]:
         return (inputs.activations(inputs.photograph_batch(cell.batch, cell.height, cell.width), cell.in_channels),)
     large = inputs.photograph_batch(cell.batch, *cell.output_size)
     small = F.adaptive_avg_pool2d(large, (cell.height, cell.width))
-    features = large if module.guide_channels == 3 else inputs.activations(large, module.guide_channels)
+    features = large if module.guided_by_image else inputs.activations(large, module.guide_channels)
     return inputs.activations(small, cell.in_channels), module.guide_from(features)
 
 

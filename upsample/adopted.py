@@ -39,6 +39,8 @@ def adopted_card(name: str, cls: type[nn.Module]) -> Card:
 class _Adopted(Upsampler):
     stated = False
     fractional = True
+    # Nothing is known of how far it looks.
+    local = False
     wrapped: type[nn.Module]
 
     def __init__(self, in_channels: int, out_channels: int, scale: Scale, **options: Any) -> None:

@@ -78,11 +78,13 @@ class _PixelAttentionStage(nn.Module):
         title="PA-up (pixel attention)",
         paper="Zhao et al. (PAN), ECCVW",
         year=2020,
-        advice="Nearest + conv with a gate for each value; helps small networks, for more work at full resolution.",
+        advice="Nearest + conv with a gate for each value; for small networks, and more work at full resolution.",
     )
 )
 class PixelAttention(Upsampler):
     """PAN's upsampler: stages of ×2, or one of ×3, then a convolution to the output's channels.
+
+    PAN adds the bilinearly enlarged image to the output, which an upsampler of features does not have.
 
     ``s²·19·C²`` multiply-accumulates per input pixel of a stage of C channels. Scales: powers of two, and 3.
 
@@ -219,7 +221,7 @@ class LdaAqu(Upsampler):
         """The sampling positions of all taps, ``(N*g, taps, H, W, 2)`` with x first, corner pixels at -1 and 1."""
         high, wide = query.shape[2:]
         offsets = self._offsets(query)
-        step = offsets.new_tensor([2 / (high - 1), 2 / (wide - 1)]).view(2, 1, 1)
+        step = offsets.new_tensor([2 / max(1, high - 1), 2 / max(1, wide - 1)]).view(2, 1, 1)
         rows = torch.linspace(-1, 1, high, dtype=offsets.dtype, device=offsets.device)
         columns = torch.linspace(-1, 1, wide, dtype=offsets.dtype, device=offsets.device)
         centres = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))

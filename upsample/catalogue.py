@@ -110,7 +110,7 @@ def _adopted(name: str, path: str) -> _Entry:
     module_name, _, class_name = path.partition(":")
     try:
         cls = getattr(importlib.import_module(module_name), class_name)
-    except (ImportError, AttributeError, ValueError) as error:
+    except Exception as error:  # a module of somebody else's may raise anything
         raise UnknownUpsamplerError(f"{path!r} is not an upsampler that can be imported: {error}.") from error
     if not isinstance(cls, type) or not issubclass(cls, nn.Module):
         raise UpsampleError(f"{path!r} must be a class derived from torch.nn.Module; it is {cls!r}.")

@@ -9,8 +9,9 @@ image function" (LIIF), CVPR 2021; Lee & Jin, "Local texture estimator for impli
 CVPR 2022.
 
 Traps: the size of the output is rounded down here and rounded to nearest in some code. An output pixel Y lies at
-``(Y + 1/2)/s - 1/2`` in LIIF and LTE, and at ``Y/s`` in Meta-SR, whose first kernel therefore stands on a corner. LTE
-adds the interpolated low-resolution image to its output; an upsampler of features has none and leaves it out.
+``(Y + 1/2)/s - 1/2`` in LIIF and LTE, whose authors divide by the ratio of the rounded sizes instead of s, and at
+``Y/s`` in Meta-SR, whose first kernel therefore stands on a corner. LTE adds the interpolated low-resolution image to
+its output; an upsampler of features has none and leaves it out.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.catalogue import register
-from upsample.contract import Card, Scale, Upsampler, Work, conv_work
+from upsample.contract import Card, Scale, UnsupportedError, UpsampleError, Upsampler, Work, conv_work
+from upsample.sampling import precise
 
 NUDGE = 1e-6
 """Moves positions that lie on a pixel's centre, so that rounding does not decide which neighbours they have."""
@@ -86,13 +88,15 @@ class _FourCorners(Upsampler):
         batch, _, height, width = input.shape
         high, wide = self.output_size(height, width)
         rows, columns = corners(height, self.factors[0]), corners(width, self.factors[1])
-        areas = [_area(row, column, input) for row, column in product(rows, columns)]
+        # At half precision the smallest area would be none.
+        areas = [_area(row, column, precise(input)) for row, column in product(rows, columns)]
         total = areas[0] + areas[1] + areas[2] + areas[3]
         output = input.new_zeros(batch, high, wide, self.out_channels)
         for (row, column), opposite in zip(product(rows, columns), reversed(areas), strict=True):
             found = [_gather(each, row.sources, column.sources) for each in features]
             answer = self.ask(found, input.new_tensor(row.distances)[:, None], input.new_tensor(column.distances))
-            output = torch.addcmul(output, answer, (opposite / total)[:, :, None])
+            share = (opposite / total).to(input.dtype)
+            output = torch.addcmul(output, answer, share[:, :, None])
         return output.movedim(3, 1)
 
     def ask(self, found: Sequence[Tensor], y: Tensor, x: Tensor) -> Tensor:
@@ -202,7 +206,7 @@ class Liif(_FourCorners):
         title="LTE",
         paper="Lee & Jin (LTE), CVPR",
         year=2022,
-        advice="LIIF with estimated frequencies in place of raw features: finer texture for about the same work.",
+        advice="LIIF with estimated frequencies in place of raw features: the MLP sees fewer channels and is cheaper.",
         preset="full",
     )
 )
@@ -220,6 +224,8 @@ class Lte(_FourCorners):
 
     def __init__(self, in_channels: int, out_channels: int, scale: Scale, width: int = 256, depth: int = 3) -> None:
         super().__init__(in_channels, out_channels, scale)
+        if width % 2:
+            raise UpsampleError(f"width must be even, as frequencies come in pairs; got {width}.")
         self.amplitude = nn.Conv2d(in_channels, width, 3, padding=1)
         self.frequency = nn.Conv2d(in_channels, width, 3, padding=1)
         self.phase = nn.Linear(2, width // 2, bias=False)
@@ -254,6 +260,10 @@ class Lte(_FourCorners):
         )
 
 
+MOST_PLACES = 64
+"""Scales such as 2.7 have 27 places, 10/3 written as a float more than any memory holds."""
+
+
 @dataclass(frozen=True)
 class Period:
     """How output positions repeat along one axis at scale p/q: p of them for every q input pixels.
@@ -286,17 +296,17 @@ class Period:
         title="Meta-SR",
         paper="Hu et al. (Meta-SR), CVPR",
         year=2019,
-        advice="Kernels predicted from position and scale: at whole scales a sub-pixel convolution once made.",
+        advice="Kernels predicted from position and scale: at whole scales a sub-pixel convolution behind them.",
         preset="full",
     )
 )
 class MetaSr(Upsampler):
     """A k×k convolution whose kernel an MLP predicts for each place between the input's pixels.
 
-    At scale p/q the places repeat every p outputs, so that only p_y·p_x kernels exist. They are predicted once, and
-    all that read the same input pixel of a period run as one convolution with stride q; at a whole scale that is one
-    sub-pixel convolution. ``p_y·p_x·(3w + 9wCO)`` multiply-accumulates for the kernels and ``s_y·s_x·9CO`` per input
-    pixel.
+    At scale p/q the places repeat every p outputs, so that only p_y·p_x kernels exist. Each call predicts them once,
+    and all that read the same input pixel of a period run as one convolution with stride q; at a whole scale that is
+    one sub-pixel convolution. ``p_y·p_x·(3w + 9wCO)`` multiply-accumulates for the kernels and ``s_y·s_x·9CO`` per input
+    pixel, with the size of the output rounded up to whole periods. Fractions with up to 64 places an axis.
 
     Args:
         in_channels, out_channels, scale: see :class:`~upsample.Upsampler`; fractional scales and pairs too. Of a pair
@@ -310,6 +320,11 @@ class MetaSr(Upsampler):
         super().__init__(in_channels, out_channels, scale)
         # The decimal number that the factor is meant to be: 2.7 is 27/10.
         self.ratios = [Fraction(str(factor)).as_integer_ratio() for factor in self.factors]
+        if max(places for places, _ in self.ratios) > MOST_PLACES:
+            raise UnsupportedError(
+                f"Meta-SR predicts a kernel for each place between pixels, for at most {MOST_PLACES} along an axis; "
+                f"the scale {scale!r} as a fraction has {max(places for places, _ in self.ratios)}."
+            )
         self.widths = (3, width, 9 * in_channels * out_channels)
         self.mlp = mlp(self.widths)
 

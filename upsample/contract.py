@@ -88,7 +88,7 @@ class AnyUpsampler(nn.Module, ABC):
         fractional: whether scales such as 1.5 or (2, 1.5) are possible.
         stages_of: the factors that it is built from, where it cannot do every whole scale: powers of the first, and any
             other by itself.
-        keeps_channels: the operator moves each channel by itself, so that as many come out as went in.
+        keeps_channels: as many channels come out as went in.
         local: an output pixel depends on nothing further than seven input pixels away, such as the image's size.
         stated: whether :meth:`work` is known in closed form and :meth:`definition` is spelt apart from ``forward``.
 
@@ -180,7 +180,10 @@ class GuidedUpsampler(AnyUpsampler):
 
     Attributes:
         guide_channels: channels of the high-resolution features that the guide is made from.
+        guided_by_image: the guide is the image itself in RGB, not an encoder's features.
     """
+
+    guided_by_image: ClassVar[bool] = False
 
     guide_channels: int
 

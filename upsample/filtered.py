@@ -28,7 +28,7 @@ from upsample.subpixel import icnr_, pixel_shuffle
         title="FIR (1, 3, 3, 1) + conv",
         paper="Karras et al. (StyleGAN2), CVPR",
         year=2020,
-        advice="The generator's choice: smooth like bilinear + conv, which costs less and does not darken the border.",
+        advice="The generator's choice: smooth like bilinear + conv, which does not darken the border.",
         preset="full",
     )
 )
@@ -97,8 +97,8 @@ class FilteredConv(Upsampler):
 class BlurShuffle(Upsampler):
     """Convolution 1×1 C→O·s² started as ICNR says, shuffle, then the mean of each pixel and those above and left.
 
-    ``s²·C·O`` multiply-accumulates per input pixel. The activation that fastai puts before the shuffle is left to the
-    network.
+    ``s²·C·O`` multiply-accumulates per input pixel. fastai's weight norm, and the activation that it puts before the
+    shuffle, are left to the network.
 
     Args:
         in_channels, out_channels, scale: see :class:`~upsample.Upsampler`.

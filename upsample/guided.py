@@ -7,9 +7,9 @@ Sources: Lu et al. (SAPA), NeurIPS 2022; Lu et al. (FADE), ECCV 2022; Kopf et al
 upsampling, in the learned form of Fu et al. (FeatUp), ICLR 2024; Badrinarayanan et al. (SegNet), TPAMI 2017, for
 unpooling with indices.
 
-Traps: "guided" costs a high-resolution convolution or projection that unguided operators do not have. In SAPA and FADE
-a neighbour beyond the edge takes part in the softmax with a score of 0 and contributes nothing, so that outputs shrink
-towards zero at the border.
+Traps: "guided" costs a high-resolution convolution or projection that unguided operators do not have. A neighbour
+beyond the edge takes part in the softmax, in SAPA with a score of 0 and in FADE with its predicted one, and contributes
+nothing, so that outputs shrink towards zero at the border.
 """
 
 from __future__ import annotations
@@ -258,12 +258,13 @@ class JointBilateral(GuidedUpsampler):
     """Doublings by a bilateral filter whose range kernel compares the pixels of an RGB guide.
 
     The guide of each doubling is the given one, averaged down to its size. Scales: powers of two. Reflection at the
-    border needs an input of at least 2×2 pixels.
+    border needs an input of at least 2×2 pixels. FeatUp's stack ends with a small 1×1 convolution, left out here.
     """
 
     keeps_channels = True
     stages_of = (2,)
     guide_channels = 3
+    guided_by_image = True
 
     def __init__(self, in_channels: int, out_channels: int, scale: int) -> None:
         super().__init__(in_channels, out_channels, scale)

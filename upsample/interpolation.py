@@ -82,7 +82,7 @@ class _ModeAndConv(Upsampler):
         title="Bilinear + conv",
         paper="Odena et al., Distill",
         year=2016,
-        advice="Smooth and free of checkerboard; the usual choice of U-Net decoders.",
+        advice="Smooth and free of checkerboard; common in U-Net decoders.",
         options={"mode": "bilinear"},
     ),
     Card(
@@ -111,7 +111,7 @@ class _ModeAndConv(Upsampler):
         title="Lanczos + conv",
         paper="Turkowski, Graphics Gems",
         year=1990,
-        advice="The sharpest fixed kernel, six taps an axis; rings at edges, and no framework has it as an operator.",
+        advice="The sharpest fixed kernel, six taps an axis; rings at edges; torch has it on the CPU only.",
         preset="full",
         options={"mode": "lanczos"},
     ),
@@ -140,7 +140,7 @@ class InterpolateConv(_ModeAndConv):
         title="Conv + nearest",
         paper="Odena et al., Distill",
         year=2016,
-        advice="The cheap order, equal to ICNR sub-pixel at initialisation; every output pixel is a block of copies.",
+        advice="The cheap order, equal to ICNR sub-pixel at initialisation; every pixel becomes a block of copies.",
         preset="full",
         options={"mode": "nearest"},
     ),
@@ -185,7 +185,7 @@ class ConvInterpolate(_ModeAndConv):
         title="Nearest + conv, staged",
         paper="Wang et al. (ESRGAN), ECCVW",
         year=2018,
-        advice="Real-ESRGAN's and SwinIR's upsampler: good quality, and the most work at full resolution of all.",
+        advice="Real-ESRGAN's and SwinIR's upsampler: good quality for two or three convolutions at full resolution.",
     )
 )
 class NearestConvStaged(Upsampler):

@@ -259,7 +259,7 @@ class _LapSrnLevel(nn.Module):
         title="LapSRN, progressive",
         paper="Lai et al. (LapSRN), CVPR",
         year=2017,
-        advice="Upsampling in between: only the late stages run at high resolution; every ×2 is an output.",
+        advice="Upsampling in between: only the late stages run at high resolution; one network for each ×2.",
         kind="network",
         preset="full",
     )
@@ -267,7 +267,8 @@ class _LapSrnLevel(nn.Module):
 class LapSrn(Upsampler):
     """A Laplacian pyramid: doublings of ``depth`` convolutions, each adding its residual to the enlarged image.
 
-    At scale 4 with one channel it has the published 812 K weights. Scales: powers of two.
+    At scale 4 with one channel it has the published 812 K weights. Scales: powers of two. The images between are not
+    returned, though training uses them.
 
     Args:
         in_channels, out_channels: channels of the images, equal.

@@ -35,7 +35,8 @@ def reassemble(input: Tensor, kernels: Tensor, kernel_size: int, border: Border 
     """Weigh the k×k neighbourhoods of ``input`` by ``kernels``, without unfolding the input.
 
     The sums of one output phase and some channels at a time are accumulated in place, tap by tap, which takes
-    ``s² * k²`` passes over low-resolution planes and no memory beyond the output and two small blocks.
+    ``s² * k²`` passes over low-resolution planes and, without gradients, no memory beyond the output and two small
+    blocks. It is made for a CPU's caches: a GPU has as many small kernels to launch, and has not been measured.
 
     Args:
         input: ``(N, C, H, W)``.
@@ -127,7 +128,7 @@ def neighbourhood_work(batch: int, channels: int, positions: int, kernel_size: i
         title="CARAFE",
         paper="Wang et al. (CARAFE), ICCV",
         year=2019,
-        advice="Few parameters and a 5×5 view of the content; its cost lies in predicting and applying 25·s² weights.",
+        advice="A 5×5 view of the content; its cost lies in predicting and applying 25·s² weights for each pixel.",
     )
 )
 class Carafe(Upsampler):
@@ -155,6 +156,7 @@ class Carafe(Upsampler):
         encoder_kernel_size: int = 3,
     ) -> None:
         super().__init__(in_channels, out_channels, scale)
+        same_padding(kernel_size)
         self.kernel_size = kernel_size
         padding = same_padding(encoder_kernel_size)
         self.compress = nn.Conv2d(in_channels, compressed_channels, 1)
@@ -170,8 +172,8 @@ class Carafe(Upsampler):
 
     def _kernels(self, input: Tensor) -> Tensor:
         """Predict the kernels; the scores before the softmax, as large as they, are given back on return."""
-        scores = self.encode(self.compress(input)).contiguous()
-        by_tap = scores.unflatten(1, (self.kernel_size**2, self.scale, self.scale))
+        scores: Tensor = self.encode(self.compress(input)).contiguous()
+        by_tap = scores.view(scores.shape[0], self.kernel_size**2, self.scale, self.scale, *scores.shape[2:])
         return by_tap.softmax(1).permute(0, 1, 4, 2, 5, 3)
 
     def definition(self, input: Tensor) -> Tensor:

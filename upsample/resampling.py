@@ -92,7 +92,7 @@ def lanczos(distance: float) -> float:
 def interpolate(input: Tensor, mode: Mode, factors: Sequence[float]) -> Tensor:
     """Interpolate ``(N, C, H, W)`` to ``(N, C, floor(s_y·H), floor(s_x·W))``, half-pixel centres.
 
-    The framework's operator, and for Lanczos, which it lacks, one convolution for each axis.
+    The framework's operator, and for Lanczos, which it has from 2.13 on the CPU only, one convolution for each axis.
     """
     if mode == "lanczos":
         return _lanczos(input, int(factors[0]))

@@ -90,7 +90,7 @@ def sample_bilinear_by_definition(input: Tensor, x: Tensor, y: Tensor) -> Tensor
         title="DySample+ (PL)",
         paper="Liu et al. (DySample), ICCV",
         year=2023,
-        advice="PL with a predicted range; the paper's best trade for dense prediction.",
+        advice="PL with a predicted range: twice its parameters.",
         preset="full",
         options={"order": "pl", "dynamic": True},
     ),
@@ -105,7 +105,8 @@ class DySample(Upsampler):
         in_channels, out_channels, scale: see :class:`~upsample.Upsampler`; as many channels come out as go in.
         order: ``lp`` to predict offsets and shuffle them, ``pl`` to shuffle the input and predict from that.
         dynamic: predict the range of each offset, ``0.5·sigmoid``, instead of 0.25.
-        groups: g, groups of channels that share their sampling points; the channels must be divisible by it.
+        groups: g, groups of channels that share their sampling points; the channels must be divisible by it. The
+            paper's PL variants (DySample-S) have 8.
     """
 
     keeps_channels = True

@@ -97,7 +97,7 @@ class SubPixel(Upsampler):
         title="Sub-pixel conv, staged",
         paper="Lim et al. (EDSR), CVPRW",
         year=2017,
-        advice="EDSR's upsampler: stages of ×2 at full width and a last convolution; by far the most parameters.",
+        advice="EDSR's upsampler: stages of ×2 at full width and a last convolution; most parameters of its family.",
     )
 )
 class SubPixelStaged(Upsampler):
@@ -153,7 +153,7 @@ class SubPixelStaged(Upsampler):
         title="DUpsampling",
         paper="Tian et al., CVPR",
         year=2019,
-        advice="One matrix turns a pixel's features into an s×s patch: the cheapest learned form, blind to neighbours.",
+        advice="One matrix turns a pixel's features into an s×s patch: s²·C·O MACs, blind to neighbours.",
         preset="full",
     )
 )
@@ -197,7 +197,8 @@ class DUpsampling(Upsampler):
 class NearestShuffleConv(Upsampler):
     """NearestConv: a frozen 1×1 convolution copies each channel s² times, the shuffle spreads them, a conv follows.
 
-    The same output as nearest + conv for ``s²·C²`` more multiply-accumulates per input pixel.
+    NCNet adds the copies of the image to its features; here a convolution stands behind them, so that the two ways of
+    enlarging can be compared. The same output as nearest + conv, for ``s²·C²`` more multiply-accumulates a pixel.
 
     Args:
         in_channels, out_channels, scale: see :class:`~upsample.Upsampler`.

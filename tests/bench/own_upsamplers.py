@@ -31,6 +31,22 @@ class Sorting(nn.Module):
         return F.interpolate(input.sort(dim=1).values, scale_factor=self.scale)
 
 
+class Worldly(Plain):
+    """Sees the whole image: the mean of every channel is taken away."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input - input.mean((2, 3), keepdim=True))
+
+
+class Silent(Plain):
+    """As many heads start: with zeros."""
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int) -> None:
+        super().__init__(in_channels, out_channels, scale)
+        nn.init.zeros_(self.conv.weight)
+        nn.init.zeros_(self.conv.bias)
+
+
 class TooSmall(Plain):
     def forward(self, input: Tensor) -> Tensor:
         return super().forward(input)[:, :, 1:]

@@ -166,6 +166,13 @@ def test_a_class_without_a_closed_form_has_its_operators_counted() -> None:
     assert (fields["macs"], fields["params"]) == (9 * 4 * 4 * 256, 9 * 4 * 4 + 4)
 
 
+@pytest.mark.parametrize("cls", ["Worldly", "Silent"])
+def test_a_class_of_ones_own_may_see_the_whole_image_or_answer_zeros(cls: str) -> None:
+    case = Case(f"tests.bench.own_upsamplers:{cls}", Cell(2, 4, 4, 4, 40, 40))
+    with torch.inference_mode():
+        assert meters.get("agreement").measure(build(case))["definition_error"] < 1e-6
+
+
 def test_an_operator_without_a_formula_is_named_where_nothing_is_promised() -> None:
     with torch.inference_mode():
         fields = meters.get("arithmetic").measure(

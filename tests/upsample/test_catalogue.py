@@ -320,6 +320,16 @@ def test_dtype_and_memory_layout_do_not_change_the_answer(name: str, dtype: torc
         assert float((output.double() - exact).abs().max() / exact.abs().max()) < TOLERANCE[dtype] * WIDER.get(name, 1)
 
 
+@pytest.mark.parametrize("name", ["liif", "lte"])
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_corners_that_fall_together_have_weights_in_half_precision_too(name: str, dtype: torch.dtype) -> None:
+    # At scale 3 the last centre lies on the last pixel, so that all four distances are zero.
+    torch.manual_seed(0)
+    module = upsample.create(name, 4, 3, 3, width=8).to(dtype)
+    with torch.no_grad():
+        assert bool(torch.isfinite(module(torch.randn(1, 4, 6, 6, dtype=dtype))).all())
+
+
 def test_float64_costs_twice_the_bytes() -> None:
     module = upsample.create("subpixel", 4, 3, 2)
     single = upsample.cost(module, (1, 4, 5, 6)).min_bytes
@@ -337,6 +347,10 @@ def test_float64_costs_twice_the_bytes() -> None:
         ("subpixel", (4, "3", 2), "out_channels must be a whole number of at least 1; got '3'."),
         ("subpixel_staged", (4, 4, 5), "scales 2, 3, 4, 8, …; got 5."),
         ("nearest_conv_staged", (4, 4, 3), "scales 2, 4, 8, …; got 3."),
+        ("meta_sr", (4, 4, 10 / 3), "for at most 64 along an axis; the scale 3.33"),
+        ("liif", (4, 4, 1.0), "Liif takes scales above 1, or a pair of them; got 1.0."),
+        ("carafe", (4, 3, 2), "Carafe keeps the number of channels; got 4 in and 3 out."),
+        ("dysample_lp", (6, 6, 2), "samples in 4 groups of channels; got 6 channels."),
     ],
 )
 def test_a_wrong_argument_gives_one_clear_sentence(name: str, arguments: tuple[int, int, int], message: str) -> None:
