@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
+import upsample
 from bench.record import Run, read_run
 from bench.report.claims import judge_claims
 from bench.report.evidence import gather
 from bench.report.summary import summarise
 from bench.report.tables import results_table
+from upsample import GuidedUpsampler as Guided
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -75,6 +77,29 @@ def test_the_table_of_the_catalogue_is_that_of_its_run() -> None:
     assert shown == catalogue_table()
 
 
+def test_the_sentences_under_the_catalogue_are_true() -> None:
+    records = read_run(ROOT / "results" / "catalogue.json").records
+    at_two = {r.case.upsampler: r.quantities for r in records if r.case.cell.scale == 2 and r.measured}
+
+    def ratio(name: str, to: str, quantity: str = "latency_s") -> float:
+        return float(at_two[name][quantity] / at_two[to][quantity])
+
+    unguided = [r.case.upsampler for r in records if not issubclass(upsample.class_of(r.case.upsampler), Guided)]
+    assert min(unguided, key=lambda name: at_two[name]["latency_s"]) == "dysample_lp"
+    for sentence in (
+        f"{ratio('dysample_lp', 'subpixel'):.2f} of one-stage PixelShuffle's time and "
+        f"{ratio('dysample_lp', 'subpixel', 'peak_allocated_bytes'):.2f} of its peak memory",
+        f"LIIF takes {ratio('liif', 'subpixel'):.0f} times as long as PixelShuffle",
+        f"SAPA-B has {ratio('sapa_b', 'subpixel', 'macs'):.2f} of PixelShuffle's and takes "
+        f"{ratio('sapa_b', 'subpixel'):.1f} times as long",
+        f"the inverse wavelet has {ratio('inverse_wavelet', 'subpixel', 'macs'):.2f} times as many and takes "
+        f"{ratio('inverse_wavelet', 'subpixel', 'peak_allocated_bytes'):.1f} times the memory",
+        f"takes {ratio('carafe', 'carafe_unfolded'):.2f} of the time of its unfold form and "
+        f"{ratio('carafe', 'carafe_unfolded', 'peak_allocated_bytes'):.2f} of its memory",
+    ):
+        assert sentence in " ".join(README.split()), sentence
+
+
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
 def test_every_link_and_picture_is_there(target: str) -> None:
     assert (ROOT / target).exists()
@@ -82,8 +107,6 @@ def test_every_link_and_picture_is_there(target: str) -> None:
 
 def test_the_library_example_is_true() -> None:
     import torch
-
-    import upsample
 
     module = upsample.create("subpixel", in_channels=64, out_channels=3, scale=4, icnr=True)
     assert f"# {module(torch.rand(1, 64, 48, 48)).shape}" in README

@@ -305,8 +305,8 @@ class MetaSr(Upsampler):
 
     At scale p/q the places repeat every p outputs, so that only p_y·p_x kernels exist. Each call predicts them once,
     and all that read the same input pixel of a period run as one convolution with stride q; at a whole scale that is
-    one sub-pixel convolution. ``p_y·p_x·(3w + 9wCO)`` multiply-accumulates for the kernels and ``s_y·s_x·9CO`` per input
-    pixel, with the size of the output rounded up to whole periods. Fractions with up to 64 places an axis.
+    one sub-pixel convolution. ``p_y·p_x·(3w + 9wCO)`` multiply-accumulates for the kernels and ``s_y·s_x·9CO`` per
+    input pixel, with the size of the output rounded up to whole periods. Fractions with up to 64 places an axis.
 
     Args:
         in_channels, out_channels, scale: see :class:`~upsample.Upsampler`; fractional scales and pairs too. Of a pair
