@@ -108,8 +108,8 @@ def _convolution_backward(args: Sequence[Any], result: Sequence[Tensor | None]) 
     return Count(flops=each * sum(gradient is not None for gradient in (grad_input, grad_weight)))
 
 
-def _matrix_product(left: int, right: int) -> Formula:
-    """2·m·n·k for the arguments at two positions: the result has m·n values, each a sum over k."""
+def _matrix_product(left: int) -> Formula:
+    """2·m·n·k for the left matrix at that position: the result has m·n values, each a sum over k."""
     return lambda args, result: Count(flops=2 * result.numel() * args[left].shape[-1])
 
 
@@ -154,9 +154,9 @@ def _adaptive_average(input: Tensor, output: Tensor) -> Count:
 FORMULAS: dict[OpOverloadPacket, Formula] = {
     aten.convolution: _convolution,
     aten.convolution_backward: _convolution_backward,
-    aten.mm: _matrix_product(0, 1),
-    aten.bmm: _matrix_product(0, 1),
-    aten.addmm: _matrix_product(1, 2),
+    aten.mm: _matrix_product(0),
+    aten.bmm: _matrix_product(0),
+    aten.addmm: _matrix_product(1),
     aten.upsample_bilinear2d: _flops_per_value(8),
     aten.upsample_bilinear2d_backward: _flops_per_value(8, backward=True),
     aten.upsample_bicubic2d: _flops_per_value(32),

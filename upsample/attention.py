@@ -28,6 +28,7 @@ from upsample.contract import (
     Upsampler,
     Work,
     conv_work,
+    leaky_relu_by_definition,
     softmax_work,
     stage_factors,
 )
@@ -58,7 +59,7 @@ class _PixelAttentionStage(nn.Module):
         return self._activated(self.after(self._activated(attended)))
 
     def _activated(self, input: Tensor) -> Tensor:
-        return torch.where(input >= 0, input, self.negative_slope * input)
+        return leaky_relu_by_definition(input, self.negative_slope)
 
     def work(self, batch: int, positions: int) -> Work:
         """Work for ``positions`` pixels of the stage's output."""

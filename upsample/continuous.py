@@ -16,6 +16,7 @@ its output; an upsampler of features has none and leaves it out.
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
@@ -83,8 +84,16 @@ class _FourCorners(Upsampler):
     widths: tuple[int, ...]
     mlp: nn.Sequential
 
-    def mixed(self, input: Tensor, features: Sequence[Tensor]) -> Tensor:
-        """Ask from every corner, given low-resolution features, and mix by the areas of the opposite rectangles."""
+    @abstractmethod
+    def maps(self, input: Tensor) -> list[Tensor]:
+        """The low-resolution features that the answers depend on."""
+
+    @abstractmethod
+    def ask(self, found: Sequence[Tensor], y: Tensor, x: Tensor) -> Tensor:
+        """Answer ``(N, high, wide, O)`` for gathered features ``(N, C, high, wide)`` at distances ``y``, ``x``."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        features = self.maps(input)
         batch, _, height, width = input.shape
         high, wide = self.output_size(height, width)
         rows, columns = corners(height, self.factors[0]), corners(width, self.factors[1])
@@ -99,10 +108,6 @@ class _FourCorners(Upsampler):
             output = torch.addcmul(output, answer, share[:, :, None])
         return output.movedim(3, 1)
 
-    def ask(self, found: Sequence[Tensor], y: Tensor, x: Tensor) -> Tensor:
-        """Answer ``(N, high, wide, O)`` for gathered features ``(N, C, high, wide)`` at distances ``y``, ``x``."""
-        raise NotImplementedError
-
     def mixing_work(self, batch: int, positions: int) -> Work:
         """Work of four areas and their sum, once for the batch, and of mixing the answers."""
         areas = Work(elementwise=(4 * 2 + 3 + 4) * positions)
@@ -112,7 +117,7 @@ class _FourCorners(Upsampler):
         """Query by query, with the neighbours found by nearest sampling of shifted positions."""
         batch, _, height, width = input.shape
         high, wide = self.output_size(height, width)
-        maps = self.maps_by_definition(input)
+        maps = self.maps(input)
         y = _unit_positions(high, height * self.factors[0], input)
         x = _unit_positions(wide, width * self.factors[1], input)
         query = torch.stack(torch.meshgrid(y, x, indexing="ij"), dim=-1)
@@ -130,10 +135,6 @@ class _FourCorners(Upsampler):
             areas.append(distance.prod(-1).abs() + SMALLEST_AREA)
         weights = torch.stack(areas[::-1])[:, None, :, :, None]
         return ((torch.stack(answers) * weights).sum(0) / weights.sum(0)).movedim(3, 1)
-
-    def maps_by_definition(self, input: Tensor) -> list[Tensor]:
-        """The low-resolution features that the answers depend on."""
-        raise NotImplementedError
 
 
 def _area(row: Corner, column: Corner, like: Tensor) -> Tensor:
@@ -179,10 +180,7 @@ class Liif(_FourCorners):
         self.widths = (9 * in_channels + 4, *[width] * depth, out_channels)
         self.mlp = mlp(self.widths)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return self.mixed(input, self.maps_by_definition(input))
-
-    def maps_by_definition(self, input: Tensor) -> list[Tensor]:
+    def maps(self, input: Tensor) -> list[Tensor]:
         return [F.unfold(input, 3, padding=1).unflatten(2, input.shape[2:])]
 
     def ask(self, found: Sequence[Tensor], y: Tensor, x: Tensor) -> Tensor:
@@ -232,10 +230,7 @@ class Lte(_FourCorners):
         self.widths = (width, *[width] * depth, out_channels)
         self.mlp = mlp(self.widths)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return self.mixed(input, self.maps_by_definition(input))
-
-    def maps_by_definition(self, input: Tensor) -> list[Tensor]:
+    def maps(self, input: Tensor) -> list[Tensor]:
         return [self.amplitude(input), self.frequency(input)]
 
     def ask(self, found: Sequence[Tensor], y: Tensor, x: Tensor) -> Tensor:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import Any, ClassVar, Literal
 
+import torch
 from torch import Tensor, nn
 
 Kind = Literal["operator", "network", "definition"]
@@ -210,6 +211,11 @@ def conv_work(batch: int, in_channels: int, out_channels: int, positions: int, k
     ``positions`` are those of the output for a convolution and those of the input for a transposed convolution.
     """
     return Work(flops=2 * batch * in_channels * out_channels * positions * kernel_size**2)
+
+
+def leaky_relu_by_definition(input: Tensor, negative_slope: float) -> Tensor:
+    """``x`` where it is positive, ``negative_slope * x`` elsewhere: the activation that many definitions need."""
+    return torch.where(input >= 0, input, negative_slope * input)
 
 
 def softmax_work(values: int) -> Work:

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from typing import get_args
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -27,6 +26,7 @@ from upsample.contract import (
     Upsampler,
     Work,
     conv_work,
+    leaky_relu_by_definition,
     same_padding,
     stage_factors,
 )
@@ -221,7 +221,7 @@ class NearestConvStaged(Upsampler):
         return output
 
     def _activated(self, input: Tensor) -> Tensor:
-        return torch.where(input >= 0, input, self.negative_slope * input)
+        return leaky_relu_by_definition(input, self.negative_slope)
 
     def work(self, batch: int, height: int, width: int) -> Work:
         work, positions = Work(), height * width

@@ -20,7 +20,16 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.catalogue import create, register
-from upsample.contract import Card, Scale, UpsampleError, Upsampler, Work, conv_work, stage_factors
+from upsample.contract import (
+    Card,
+    Scale,
+    UpsampleError,
+    Upsampler,
+    Work,
+    conv_work,
+    leaky_relu_by_definition,
+    stage_factors,
+)
 from upsample.resampling import interpolate, interpolate_by_definition, interpolation_work
 from upsample.transposed import exact_padding, zero_stuffed_conv
 
@@ -306,10 +315,10 @@ class LapSrn(Upsampler):
         for level in self.levels:
             assert isinstance(level, _LapSrnLevel)
             for conv in level.body:
-                features = conv(torch.maximum(features, self.negative_slope * features))
-            features = torch.maximum(features, self.negative_slope * features)
+                features = conv(leaky_relu_by_definition(features, self.negative_slope))
+            features = leaky_relu_by_definition(features, self.negative_slope)
             features = zero_stuffed_conv(features, level.enlarge.weight, level.enlarge.bias)[:, :, :-1, :-1]
-            residual = level.residual(torch.maximum(features, self.negative_slope * features))
+            residual = level.residual(leaky_relu_by_definition(features, self.negative_slope))
             image = zero_stuffed_conv(image, level.enlarge_image.weight)[:, :, 1:-1, 1:-1] + residual
         return image
 
