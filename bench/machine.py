@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import platform
+import re
 import shlex
 import sys
 from importlib.metadata import version
@@ -48,7 +49,8 @@ def fingerprint(cpu_model: str) -> dict[str, Any]:
         "libc": " ".join(platform.libc_ver()),
         "python": platform.python_version(),
         "torch": torch.__version__,
-        "torch_build": torch.__config__.show().strip(),
+        # Without the place of the compiler on the machine of torch's builders, which decides nothing.
+        "torch_build": re.sub(r"CXX_COMPILER=[^,]*, ", "", torch.__config__.show().strip()),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }

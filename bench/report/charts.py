@@ -16,7 +16,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, ScalarFormatter
 
 from bench.case import Cell, Scale, scale_text
 from bench.record import Record
@@ -127,7 +127,7 @@ def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
         panel.set_xlabel("peak above inputs\nand weights, MiB")
         panel.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(names)), [evidence.title(name) for name in names])
-    panels[0].invert_yaxis()
+    panels[0].set_ylim(len(names) - 0.4, -0.6)
     handles = [
         Patch(facecolor="#b8c4ce", edgecolor="#555555", label="allocator, scratch included"),
         Line2D([], [], color="#d55e00", marker="o", linestyle="", label="live tensors"),
@@ -241,6 +241,13 @@ def pareto(evidence: Evidence, setting: Setting) -> Figure | None:
             panel.plot(*point, **(_look(evidence, record.case.upsampler) | {"linestyle": ""}))
         panel.set_title(f"scale ×{scale_text(scale)}")
         panel.set_xlabel("latency, ms")
+        # In a whole catalogue the dearest take a thousand times the cheapest.
+        panel.set_xscale("log")
+        panel.set_yscale("log")
+        for axis in (panel.xaxis, panel.yaxis):
+            axis.set_major_locator(LogLocator(subs=(1, 3)))
+            axis.set_major_formatter("{x:g}")
+            axis.set_minor_locator(NullLocator())
         panel.margins(0.12)
         _draw_front(panel, _front(points))
     panels[0].set_ylabel("peak allocated memory, MiB")
