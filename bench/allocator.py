@@ -21,6 +21,13 @@ PINNED_ENVIRONMENT = {
 }
 """What glibc must find in the environment when a process starts, for that process to be pinned."""
 
+RETURNING_ENVIRONMENT = {
+    "MALLOC_MMAP_THRESHOLD_": str(1 << 16),
+    "MALLOC_TRIM_THRESHOLD_": str(1 << 16),
+    "MALLOC_TOP_PAD_": "0",
+}
+"""The same for a process that returns every freed block of 64 KiB or more at once."""
+
 # mallopt's parameters, from glibc's malloc.h.
 _M_TRIM_THRESHOLD, _M_TOP_PAD, _M_MMAP_THRESHOLD = -1, -2, -3
 
@@ -43,5 +50,6 @@ def give_memory_back() -> bool:
     if not is_glibc():
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    settings = ((_M_MMAP_THRESHOLD, 1 << 16), (_M_TRIM_THRESHOLD, 1 << 16), (_M_TOP_PAD, 0))
+    parameters = (_M_MMAP_THRESHOLD, _M_TRIM_THRESHOLD, _M_TOP_PAD)
+    settings = zip(parameters, map(int, RETURNING_ENVIRONMENT.values()), strict=True)
     return all(mallopt(parameter, value) == 1 for parameter, value in settings)

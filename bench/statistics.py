@@ -9,8 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
+import numpy.typing as npt
 from scipy import stats
 
 CONFIDENCE = 0.95
@@ -86,6 +88,57 @@ def compare_latencies(
     freedom = error**4 / (squares[0] ** 2 / (len(a) - 1) + squares[1] ** 2 / (len(b) - 1)) if error else np.inf
     estimate = _Estimate(float(log_a.mean() - log_b.mean()), error, float(freedom), tolerance * np.sqrt(2 / 12))
     return Comparison(estimate.interval(confidence), estimate.p_value())
+
+
+def signed_rank_p(values: Sequence[float], centre: float) -> float:
+    """One-sided p-value of "the values are symmetric about a point no higher than ``centre``".
+
+    The signed-rank test (Wilcoxon, Biometrics Bulletin 1945) assumes no distribution, and one wild launch is one rank.
+    It is exact where reference and candidate could change places, as they can for identical code.
+    """
+    differences = np.asarray(values) - centre
+    if not differences.any():
+        return 1.0
+    return float(stats.wilcoxon(differences, alternative="greater", method="exact").pvalue)
+
+
+def signed_rank_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
+    """The centre of the values and its limits, by inverting :func:`signed_rank_p` on both sides.
+
+    The estimate is the median of the Walsh averages (Hodges & Lehmann, Ann. Math. Stat. 1963), the limits are two of
+    them (Bauer, JASA 1972).
+
+    Returns:
+        None where so few values cannot give the confidence: below six for 95 %.
+    """
+    tail = (1 - confidence) / 2
+    if not values or 2.0 ** -len(values) > tail:
+        return None
+    array = np.asarray(values)
+    first, second = np.triu_indices(len(array))
+    averages = np.sort((array[first] + array[second]) / 2)
+    outside = int(np.searchsorted(_signed_rank_distribution(len(array)), tail, side="right"))
+    return Interval(float(averages[outside - 1]), float(np.median(averages)), float(averages[-outside]))
+
+
+@cache
+def _signed_rank_distribution(count: int) -> npt.NDArray[np.float64]:
+    """Probability that the ranks of one sign add up to at most 0, 1, 2, …: each rank counts or does not."""
+    ways = np.ones(1)
+    for rank in range(1, count + 1):
+        ways = np.convolve(ways, [1, *[0] * (rank - 1), 1])
+    return np.asarray(np.cumsum(ways) / 2.0**count)
+
+
+def detectable_ratio(values: Sequence[float], tolerance: float, level: float, power: float = 0.8) -> float:
+    """The log-ratio that a test of so many values at ``level`` would find with probability ``power``.
+
+    Student's t with the values' own spread stands for the signed-rank test, whose efficiency for normal values is 0.955
+    (Hodges & Lehmann, Ann. Math. Stat. 1956).
+    """
+    freedom = len(values) - 1
+    error = float(stats.sem(values)) / np.sqrt(3 / np.pi)
+    return tolerance + float(stats.t.ppf(1 - level, freedom) + stats.t.ppf(power, freedom)) * error
 
 
 def geometric_mean(values: Sequence[float]) -> float:

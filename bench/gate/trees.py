@@ -1,0 +1,256 @@
+"""The two versions of the code: a worktree of the reference beside the working tree, each with its own interpreter.
+
+The candidate's benchmark suite, with the conftest files and pytest settings that belong to it, is laid over the
+reference's tree, so that both sides run the same benchmarks and only the code under them differs. Everything lies in one
+temporary folder, which goes away however the gate ends: a process of its own removes it should the gate be killed.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+import tomllib
+from collections.abc import Iterator, Sequence
+from configparser import ConfigParser
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from bench.errors import UsageError, UserError
+
+PYTEST_SETTINGS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+"""Where pytest looks for its settings, in its own order."""
+
+NOT_SUITE = shutil.ignore_patterns("__pycache__", ".benchmarks", ".pytest_cache", "*.pyc")
+
+
+class TreeError(UserError):
+    """A side's tree or environment could not be made; one sentence says why."""
+
+
+@dataclass(frozen=True)
+class Side:
+    """One version of the code.
+
+    Attributes:
+        name: ``reference`` or ``candidate``.
+        tree: root of its working tree.
+        folder: where pytest runs, the user's current folder in that tree.
+        python: the interpreter that runs it.
+        arguments: for pytest, with paths that lie in this tree.
+        search_path: ``PYTHONPATH``.
+        installed: whether the code is installed in an environment of its own rather than found in the tree.
+    """
+
+    name: str
+    tree: Path
+    folder: Path
+    python: str
+    arguments: tuple[str, ...]
+    search_path: str
+    installed: bool = False
+
+
+@dataclass(frozen=True)
+class Suite:
+    """What is measured: arguments for pytest, and which of them are paths in the repository.
+
+    Attributes:
+        arguments: paths, node ids and options, as one would give them to pytest in ``folder``.
+        root: of the repository.
+        folder: the user's current folder.
+    """
+
+    arguments: tuple[str, ...]
+    root: Path
+    folder: Path
+
+    @property
+    def paths(self) -> list[Path]:
+        """The files and folders named, relative to the repository's root."""
+        found = (self._in_repository(argument) for argument in self.arguments)
+        return [path for path in found if path is not None]
+
+    def arguments_in(self, tree: Path) -> tuple[str, ...]:
+        """The arguments with absolute paths moved into another tree; relative ones hold in any."""
+        return tuple(
+            str(tree / path) + argument.removeprefix(argument.split("::")[0])
+            if (path := self._in_repository(argument)) is not None and Path(argument).is_absolute()
+            else argument
+            for argument in self.arguments
+        )
+
+    def _in_repository(self, argument: str) -> Path | None:
+        if argument.startswith("-"):
+            return None
+        path = (self.folder / argument.split("::")[0]).resolve()
+        return path.relative_to(self.root) if path.exists() and path.is_relative_to(self.root) else None
+
+
+def find_suite(arguments: Sequence[str]) -> Suite:
+    """Read what is to be measured; without a path, what the project's settings call ``benchmark_paths``.
+
+    Raises:
+        UsageError: not in a git repository, no such path, or nothing named at all.
+    """
+    root, folder = repository_root(), Path.cwd().resolve()
+    for argument in arguments:
+        if not argument.startswith("-") and (os.sep in argument or argument.endswith(".py")):
+            path = Path(argument.split("::")[0])
+            if not path.exists():
+                raise UsageError(f"There is no {path} here: name the files or folders of the benchmark suite.")
+    suite = Suite(tuple(arguments), root, folder)
+    if not suite.paths:
+        suite = Suite((*(os.path.relpath(root / path, folder) for path in _benchmark_paths(root)), *arguments), root, folder)
+    if not suite.paths:
+        raise UsageError(
+            "Name the files or folders of the benchmark suite, or set benchmark_paths in pytest's settings."
+        )
+    return suite
+
+
+def repository_root() -> Path:
+    """The working tree that the current folder belongs to.
+
+    Raises:
+        UsageError: it belongs to none.
+    """
+    found = _git("rev-parse", "--show-toplevel", folder=Path.cwd())
+    if found.returncode:
+        raise UsageError(f"{Path.cwd()} is not in a git repository, so that there is nothing to compare with.")
+    return Path(found.stdout.strip()).resolve()
+
+
+def commit_of(reference: str, root: Path) -> str:
+    """The full hash that a name such as ``main`` or ``HEAD~1`` stands for.
+
+    Raises:
+        UsageError: it stands for no commit.
+    """
+    found = _git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", folder=root)
+    if found.returncode or reference.startswith("-"):
+        raise UsageError(f"There is no commit {reference!r} in {root}; a shallow clone may need 'git fetch --unshallow'.")
+    return found.stdout.strip()
+
+
+@contextmanager
+def two_sides(suite: Suite, reference: str, install: str | None) -> Iterator[tuple[Side, Side, Path]]:
+    """Make both sides and a scratch folder, and remove all of it at the end.
+
+    Args:
+        suite: what is measured.
+        reference: a commit.
+        install: None to run both sides in this interpreter; otherwise what ``pip install`` is given in each tree, such
+            as ``.[test]``, to make an environment of its own for each side.
+
+    Raises:
+        UsageError: there is no such commit.
+        TreeError: a tree or an environment cannot be made.
+    """
+    commit = commit_of(reference, suite.root)
+    with _scratch(suite.root) as scratch:
+        tree = scratch / "reference"
+        made = _git("worktree", "add", "--detach", "--quiet", str(tree), commit, folder=suite.root)
+        if made.returncode:
+            raise TreeError(f"git cannot make a worktree of {reference}: {made.stderr.strip()}")
+        sides = []
+        for name, place in (("reference", tree), ("candidate", suite.root)):
+            python = sys.executable if install is None else _environment(scratch / f"{name}-python", place, install)
+            folder = place / suite.folder.relative_to(suite.root)
+            folder.mkdir(parents=True, exist_ok=True)
+            path = _search_path(None if install else place, suite.root)
+            sides.append(Side(name, place, folder, python, suite.arguments_in(place), path, install is not None))
+        # After the installation, for which the reference has settings of its own.
+        _lay_over(suite, tree)
+        yield sides[0], sides[1], scratch
+
+
+def _search_path(tree: Path | None, root: Path) -> str:
+    """This tree's code before anything installed; what pointed into the user's tree is left out."""
+    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    elsewhere = [entry for entry in inherited if not Path(entry).resolve().is_relative_to(root)]
+    own = [] if tree is None else [str(tree), str(tree / "src")]
+    return os.pathsep.join([*own, *elsewhere])
+
+
+@contextmanager
+def _scratch(root: Path) -> Iterator[Path]:
+    scratch = Path(tempfile.mkdtemp(prefix="upbench-gate-")).resolve()
+    forget = f"git -C {shlex.quote(str(root))} worktree prune"
+    # It reads until the gate's end of the pipe closes, which the kernel sees to however the gate ends.
+    guard = subprocess.Popen(
+        ["sh", "-c", f"cat >/dev/null; rm -rf {shlex.quote(str(scratch))}; {forget}"],
+        stdin=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    try:
+        yield scratch
+    finally:
+        guard.communicate()
+
+
+def _lay_over(suite: Suite, tree: Path) -> None:
+    """Copy the candidate's suite, the conftest files above it and pytest's settings into the reference's tree."""
+    above = {parent for path in suite.paths for parent in path.parents}
+    for folder in sorted(above):
+        for name in ("conftest.py", *PYTEST_SETTINGS):
+            _copy(suite.root / folder / name, tree / folder / name)
+    for path in suite.paths:
+        _copy(suite.root / path, tree / path)
+
+
+def _copy(source: Path, target: Path) -> None:
+    """Make the target what the source is, also where that is nothing."""
+    if target.is_dir() and not target.is_symlink():
+        shutil.rmtree(target)
+    else:
+        target.unlink(missing_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, target, ignore=NOT_SUITE)
+    elif source.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(source, target)
+
+
+def _environment(folder: Path, tree: Path, install: str) -> str:
+    """A virtual environment with one side's code installed from its tree; returns its interpreter."""
+    python = folder / "bin" / "python"
+    requirements = [*shlex.split(install), "pytest", "pytest-benchmark"]
+    for command in (
+        [sys.executable, "-m", "venv", str(folder)],
+        [str(python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *requirements],
+    ):
+        done = subprocess.run(command, cwd=tree, capture_output=True, text=True, check=False)
+        if done.returncode:
+            last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
+            raise TreeError(f"The environment for {tree} cannot be made: {last[0]}")
+    return str(python)
+
+
+def _benchmark_paths(root: Path) -> list[str]:
+    """The ini option ``benchmark_paths`` of the project, which ``pytest --benchmark`` reads as well."""
+    for name in PYTEST_SETTINGS:
+        file = root / name
+        if not file.exists():
+            continue
+        if file.suffix == ".toml":
+            tables = tomllib.loads(file.read_text())
+            options = tables.get("pytest") or tables.get("tool", {}).get("pytest", {}).get("ini_options", {})
+        else:
+            parser = ConfigParser(interpolation=None)
+            parser.read(file)
+            section = "tool:pytest" if name == "setup.cfg" else "pytest"
+            options = dict(parser[section]) if section in parser else {}
+        paths = options.get("benchmark_paths", [])
+        if paths:
+            return paths.split() if isinstance(paths, str) else list(paths)
+    return []
+
+
+def _git(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
