@@ -286,9 +286,10 @@ class Live:
         """Source files of this side's tree that were imported, and those of the other side's."""
         environment = (Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve())
         own, foreign = [], []
-        for module in list(sys.modules.values()):
+        for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
-            if not isinstance(file, str):
+            # This very script may lie in the other tree: when the gate is run on the project that it belongs to.
+            if name == "__main__" or not isinstance(file, str):
                 continue
             path = Path(file).resolve()
             if path.is_relative_to(self._own):
