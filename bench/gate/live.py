@@ -286,12 +286,14 @@ class Live:
         """Source files of this side's tree that were imported, and those of the other side's."""
         environment = (Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve())
         own, foreign = [], []
-        for name, module in list(sys.modules.items()):
+        for module in list(sys.modules.values()):
             file = getattr(module, "__file__", None)
-            # This very script may lie in the other tree: when the gate is run on the project that it belongs to.
-            if name == "__main__" or not isinstance(file, str):
+            if not isinstance(file, str):
                 continue
             path = Path(file).resolve()
+            # This very script may lie in the other tree: when the gate is run on the project that it belongs to.
+            if path == Path(__file__).resolve():
+                continue
             if path.is_relative_to(self._own):
                 if not any(place != self._own and path.is_relative_to(place) for place in environment):
                     own.append(str(path.relative_to(self._own)))
