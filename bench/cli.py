@@ -1,6 +1,6 @@
 """The ``upbench`` command. It reads options, hands them to the rooms behind it, and prints; it decides nothing.
 
-Exit codes: 0 done, 1 the thing asked about failed, 2 wrong usage, 130 interrupted.
+Exit codes: 0 done, 1 the thing asked about failed, 2 wrong usage, 3 the gate could not decide, 130 interrupted.
 """
 
 from __future__ import annotations
@@ -44,6 +44,13 @@ class AllocatorChoice(StrEnum):
 
     pinned = "pinned"
     default = "default"
+
+
+class LatencyChoice(StrEnum):
+    """Values of ``--latency``."""
+
+    decide = "decide"
+    advise = "advise"
 
 
 def main() -> None:
@@ -196,6 +203,77 @@ def compare(
         table.add_row(row.case_id, row.ratio_text, row.interval_text, row.verdict, ", ".join(row.changed) or "–")
     output.print(table)
     _say("Verdicts at 5 %, shared between all cases; drift of the machine between the two runs counts as a difference.")
+
+
+@app.command(
+    epilog="Example: upbench gate --against main benchmarks --markdown summary.md; what follows -- is pytest's",
+    context_settings={"ignore_unknown_options": True},
+)
+def gate(
+    suite: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[SUITE... | A.json B.json]",
+            help="Files or folders with pytest-benchmark tests, and options for pytest; or two stored runs.",
+        ),
+    ] = None,
+    against: Annotated[
+        str | None, typer.Option(metavar="REF", help="The commit, branch or tag to compare with.")
+    ] = None,
+    tolerance: Annotated[float, typer.Option(min=0, max=1, help="A smaller slowdown is of no interest.")] = 0.01,
+    target: Annotated[float, typer.Option(min=0, max=1, help="Measure on until this slowdown is ruled out.")] = 0.03,
+    budget: Annotated[float, typer.Option(min=0, help="Seconds altogether, beyond the launches always made.")] = 180.0,
+    cores: Annotated[int, typer.Option(min=1, help="Cores of one benchmark, shared by both sides.")] = 1,
+    venv: Annotated[
+        bool, typer.Option("--venv", help="Install each side's code into an environment of its own.")
+    ] = False,
+    install: Annotated[str, typer.Option(help="With --venv: what pip installs in each tree, such as '.[test]'.")] = ".",
+    exact: Annotated[list[str] | None, typer.Option(help="A further key of extra_info to compare exactly.")] = None,
+    allow_new: Annotated[
+        bool, typer.Option("--allow-new", help="A benchmark that fails on the reference's side alone is new.")
+    ] = False,
+    latency: Annotated[LatencyChoice, typer.Option(help="Whether latency decides or is only reported.")] = (
+        LatencyChoice.decide
+    ),
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds for one answer of one side.")] = 300.0,
+    markdown: Annotated[Path | None, typer.Option(dir_okay=False, help="Write a step summary.")] = None,
+    junit: Annotated[Path | None, typer.Option(dir_okay=False, help="Write JUnit XML.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", dir_okay=False, help="Write everything measured.")] = None,
+    trial: Annotated[int, typer.Option(min=0, help="Characterise this machine: so many gates of each kind.")] = 0,
+    slow: Annotated[
+        list[str] | None,
+        typer.Option(metavar="MODULE:FUNCTION", help="With --trial: a function to slow down on purpose; repeatable."),
+    ] = None,
+    output_file: Annotated[
+        Path | None, typer.Option("--output", dir_okay=False, help="With --trial: where its records go.")
+    ] = None,
+) -> None:
+    """Does this working tree make any benchmark slower, hungrier or wrong?
+
+    Exit codes: 0 pass, 1 regression or error, 3 could not decide.
+    """
+    from bench.comparison import EXACT
+    from bench.gate import front
+    from bench.gate.decision import Rule
+    from bench.gate.session import Settings
+
+    arguments = suite or []
+    rule = Rule(tolerance, target, (*EXACT, *(exact or ())), allow_new)
+    if against is None:
+        raise typer.Exit(front.stored(arguments, rule, latency is LatencyChoice.decide, output))
+    settings = Settings(
+        reference=against,
+        rule=rule,
+        budget_s=budget,
+        cores=cores,
+        install=install if venv else None,
+        judge_latency=latency is LatencyChoice.decide,
+        timeout_s=timeout,
+    )
+    if trial or slow or output_file:
+        raise typer.Exit(front.trial(arguments, settings, trial, tuple(slow or ()), output_file, output))
+    files = front.Files(markdown=markdown, junit=junit, json=json_file)
+    raise typer.Exit(front.live(arguments, settings, files, output))
 
 
 @app.command("list", epilog="Example: upbench list --json")

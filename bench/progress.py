@@ -71,6 +71,24 @@ class Lines:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
+class Silent:
+    """Nothing, for what shows its progress itself."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Nothing to restore."""
+
+    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None:
+        """Nothing to show."""
+
+
+Watcher = Bar | Lines | Silent
+
+
 def watcher_for(console: Console) -> Bar | Lines:
     """A bar where there is a terminal to draw it on."""
     return Bar(console) if console.is_terminal else Lines(console)

@@ -68,6 +68,12 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     group = parser.getgroup("upsample-bench", "axes of upsample-bench's own suite")
     for axis, example in AXES.items():
         group.addoption(f"--{axis.replace('_', '-')}", dest=f"upbench_{axis}", metavar="LIST", help=example)
+    group.addoption(
+        "--in-process",
+        dest="upbench_in_process",
+        action="store_true",
+        help="Let pytest-benchmark itself time in this process, as it does any suite; to see what that is worth.",
+    )
 
 
 @pytest.hookimpl(tryfirst=True)

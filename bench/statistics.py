@@ -138,7 +138,7 @@ def detectable_ratio(values: Sequence[float], tolerance: float, level: float, po
     """
     freedom = len(values) - 1
     error = float(stats.sem(values)) / np.sqrt(3 / np.pi)
-    return tolerance + float(stats.t.ppf(1 - level, freedom) + stats.t.ppf(power, freedom)) * error
+    return float(tolerance + (stats.t.ppf(1 - level, freedom) + stats.t.ppf(power, freedom)) * error)
 
 
 def geometric_mean(values: Sequence[float]) -> float:

@@ -1,19 +1,20 @@
 """How the gate decides: from what was measured of a benchmark on both sides to one verdict. No processes, no torch.
 
-Latency is decided on launches, fresh pairs of processes, each of which gives one log-ratio of the candidate's time to the
-reference's. A series of them is *clear* once a slowdown of the target is ruled out, and *slower* once it is certain, family-
-wise, that the ratio exceeds the tolerance, by all launches together and by those alone that were made after it had become a
-suspect. Everything else is open and is measured on, as long as there is budget.
+Latency is decided on launches, fresh pairs of processes, each of which gives one log-ratio of the candidate's time to
+the reference's. A series of them is *clear* once a slowdown of the target is ruled out, *slower* once it is certain,
+family-wise, that the ratio exceeds the tolerance: by all launches together, and by those alone that were made after it
+had become a suspect. Everything else is open and is measured on, as long as there is budget.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 
+from bench.comparison import EXACT
 from bench.gate.launch import Closed
 from bench.statistics import Interval, detectable_ratio, signed_rank_interval, signed_rank_p
 
@@ -44,9 +45,6 @@ BLIND = 0.10
 LEAST_MEMORY_BYTES = 256 << 10
 LEAST_MEMORY_SHARE = 0.01
 """A resident peak that grew by less than either is no news."""
-
-EXACT = ("flops", "params", "min_bytes", "peak_tensor_bytes")
-"""Keys of ``extra_info`` that are compared exactly wherever a suite states them; more is worse."""
 
 
 @dataclass(frozen=True)
@@ -146,6 +144,7 @@ class Evidence:
         endings: how it ended in each process, reference and candidate; the first that is not ``passed`` counts.
         examined: the same in the processes that looked at everything but time.
         peaks: resident bytes of reference and candidate, all samples.
+        slowed: functions slowed on purpose that ran on the candidate's side.
     """
 
     nodeid: str
@@ -154,11 +153,13 @@ class Evidence:
     endings: tuple[Closed, Closed] = (Closed("passed"), Closed("passed"))
     examined: tuple[Closed, Closed] | None = None
     peaks: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
+    slowed: set[str] = field(default_factory=set)
 
     def note(self, closed: tuple[Closed, Closed]) -> None:
         """Take in how it ended in one pair of processes."""
         first, second = (new if old.outcome == "passed" else old for old, new in zip(self.endings, closed, strict=True))
         self.endings = first, second
+        self.slowed.update(closed[1].slowed)
 
     @property
     def runs(self) -> bool:
@@ -263,7 +264,9 @@ def family_size(evidence: Sequence[Evidence]) -> int:
     return max(1, sum(each.runs for each in evidence) + len(pools(evidence)))
 
 
-def decide(evidence: Sequence[Evidence], controls: Mapping[str, Series], rule: Rule, judge_latency: bool = True) -> Decision:
+def decide(
+    evidence: Sequence[Evidence], controls: Mapping[str, Series], rule: Rule, judge_latency: bool = True
+) -> Decision:
     """Judge every benchmark, every pool, and the whole.
 
     Args:
@@ -274,7 +277,9 @@ def decide(evidence: Sequence[Evidence], controls: Mapping[str, Series], rule: R
     """
     family = family_size(evidence)
     verdicts = [_of_case(each, rule, family) for each in evidence]
-    verdicts += [_of_latency(name, pooled(members), rule, family, pool=True) for name, members in pools(evidence).items()]
+    verdicts += [
+        _of_latency(name, pooled(members), rule, family, pool=True) for name, members in pools(evidence).items()
+    ]
     of_controls = tuple(replace(_of_latency(name, series, rule, 1), kind="same") for name, series in controls.items())
     contaminated = [name for name, series in controls.items() if series.differs(rule, 1) or series.differs(rule, -1)]
     return _whole(verdicts, of_controls, contaminated, rule, judge_latency)
@@ -314,7 +319,9 @@ def _errors(evidence: Evidence) -> tuple[str, ...]:
     wrong = []
     for side, closed in (("reference", reference), ("candidate", candidate)):
         if closed.outcome == "failed":
-            wrong.append(f"failed on the {side} side: {closed.reason.splitlines()[0] if closed.reason else 'no reason'}")
+            wrong.append(
+                f"failed on the {side} side: {closed.reason.splitlines()[0] if closed.reason else 'no reason'}"
+            )
         elif closed.outcome == "skipped":
             wrong.append(f"skipped on the {side} side alone: {closed.reason}")
         elif closed.outcome == "missing":
@@ -359,7 +366,8 @@ def _of_latency(name: str, series: Series, rule: Rule, family: int, pool: bool =
 
 def _other_changes(evidence: Evidence, rule: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Clauses on exact quantities and on resident memory: what got worse, and what got better."""
-    worse, better = [], []
+    worse: list[str] = []
+    better: list[str] = []
     reference, candidate = evidence.examined or (Closed("passed"), Closed("passed"))
     for key in rule.exact:
         before, after = reference.extra_info.get(key), candidate.extra_info.get(key)
@@ -397,9 +405,8 @@ def _whole(
         outcome, sentence = "regression", _sentence(named("error"), "failed or differ")
     elif contaminated:
         outcome = "inconclusive"
-        sentence = (
-            f"The machine is contaminated: {' and '.join(contaminated)}, the same code on both sides, differs between them."
-        )
+        names = " and ".join(contaminated)
+        sentence = f"The machine is contaminated: {names} differs between the sides, which run the same code there."
     elif named("regression"):
         outcome, sentence = "regression", _sentence(named("regression"), "got worse")
     elif named("undecided"):

@@ -1,9 +1,9 @@
 """Starts pairs of live processes, one for each side, and measures benchmarks on both of them side by side.
 
 Both processes of a pair run on the same core, a few calls of one after a few calls of the other in random order. A
-neighbour's load, the clock rate and the core's own quality then hit both alike. Measured on a 2-core shared machine with
-20 upsampler cases of identical code: left to the scheduler, the two sides of a launch differ by 8.5 % (root mean square
-over cases and launches); on the same core by 1.8 %.
+neighbour's load, the clock rate and the core's own quality then hit both alike. Measured on a 2-core shared machine
+with 20 upsampler cases of identical code: left to the scheduler, the two sides of a launch differ by 8.5 % (root mean
+square over cases and launches); on the same core by 1.8 %.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ from scipy.stats import trim_mean
 from bench.allocator import PINNED_ENVIRONMENT, RETURNING_ENVIRONMENT
 from bench.errors import UserError
 from bench.gate import live
-from bench.gate.live import CONTROLS
 from bench.gate.trees import Side
 
 BLOCK_S = 0.0005
@@ -265,9 +264,7 @@ class Pair:
         for process in self.processes:
             process.wait()
 
-    def _open(
-        self, nodeid: str, next_nodeid: str | None
-    ) -> tuple[tuple[Closed, Closed], tuple[float, float] | None]:
+    def _open(self, nodeid: str, next_nodeid: str | None) -> tuple[tuple[Closed, Closed], tuple[float, float] | None]:
         """Open on both sides; the seconds of a round on each, or None with how it ended if either would not."""
         answers = self._ask_both("open", nodeid, next_nodeid)
         opened = [answer[0] == "opened" for answer in answers]

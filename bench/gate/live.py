@@ -1,8 +1,8 @@
 """One side of a gate: a live pytest process that opens benchmarks and times blocks of them when it is told to.
 
-This file is run as a script by the side's own interpreter, in whose environment our package may be missing or of another
-version; it therefore imports the standard library and pytest alone. It speaks with :mod:`bench.gate.launch` over a socket,
-in tuples of plain values.
+This file is run as a script by the side's own interpreter, in whose environment our package may be missing or of
+another version; it therefore imports the standard library and pytest alone. It speaks with :mod:`bench.gate.launch`
+over a socket, in tuples of plain values.
 
 A benchmark is opened by running its test as usual, fixtures and all, up to the call of pytest-benchmark's ``benchmark``
 fixture. There it waits: every request times a block of the benchmarked function and answers the seconds, until the test
@@ -176,7 +176,9 @@ class Live:
         live = self
 
         def call(fixture: Any, function_to_benchmark: Any, *args: Any, **kwargs: Any) -> Any:
-            return live._serve(fixture, "benchmark(...)", Benchmark(fixture._timer, function_to_benchmark, args, kwargs))
+            return live._serve(
+                fixture, "benchmark(...)", Benchmark(fixture._timer, function_to_benchmark, args, kwargs)
+            )
 
         def pedantic(
             fixture: Any,
@@ -192,7 +194,8 @@ class Live:
             benchmark = Benchmark(fixture._timer, target, args, kwargs, setup, teardown, iterations)
             return live._serve(fixture, "benchmark.pedantic(...)", benchmark)
 
-        BenchmarkFixture.__call__, BenchmarkFixture.pedantic = call, pedantic
+        for name, method in (("__call__", call), ("pedantic", pedantic)):
+            setattr(BenchmarkFixture, name, method)
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed:

@@ -7,20 +7,22 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import psutil
 
 from bench.errors import UsageError
 from bench.gate.decision import ROUND, SCREENING, Decision, Evidence, Rule, Series, decide, open_cases
-from bench.gate.launch import CONTROLS, Closed, Measurement, Pair, SideError, grouped_at_random
+from bench.gate.launch import Closed, Measurement, Pair, SideError, grouped_at_random
+from bench.gate.live import CONTROLS
 from bench.gate.trees import Side, Suite, commit_of, two_sides
-from bench.progress import Bar, Lines
+from bench.progress import Watcher
 
-SLICE_S = 0.15
+SLICE_S = 0.12
 """Timed of each benchmark in a screening launch."""
 
-LAUNCH_S = 4.0
+LAUNCH_S = 2.5
 """In later rounds the few benchmarks left share about this much, which is what starting the next pair takes anyway."""
 
 MOST_SLICE_S = 1.0
@@ -44,7 +46,7 @@ class Settings:
     """
 
     reference: str
-    rule: Rule = Rule()
+    rule: Rule = field(default_factory=Rule)
     budget_s: float = 180.0
     cores: int = 1
     install: str | None = None
@@ -75,7 +77,7 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def run(suite: Suite, settings: Settings, watcher: Bar | Lines) -> Report:
+def run(suite: Suite, settings: Settings, watcher: Watcher) -> Report:
     """Compare the working tree with the reference on the working tree's suite.
 
     Raises:
@@ -103,7 +105,7 @@ class _Gate:
     sides: tuple[Side, Side]
     scratch: Path
     settings: Settings
-    watcher: Bar | Lines
+    watcher: Watcher
     start: float
     evidence: list[Evidence] = field(default_factory=list)
     controls: dict[str, Series] = field(default_factory=lambda: {name: Series() for name in CONTROLS})
@@ -144,7 +146,7 @@ class _Gate:
 
     def _examine(self, cases: Sequence[Evidence], pair: Pair) -> None:
         for evidence, after in self._in_order([each.nodeid for each in cases], controls=False):
-            measured = self._guarded(evidence, lambda: pair.examine(evidence.nodeid, after, PEAK_SAMPLES))
+            measured = self._guarded(evidence, partial(pair.examine, evidence.nodeid, after, PEAK_SAMPLES))
             if measured is None:
                 break
             evidence.examined = evidence.examined or measured.closed
@@ -175,7 +177,7 @@ class _Gate:
             round_s = time.monotonic() - begun
 
     def _launch(self, cases: Sequence[Evidence], slice_s: float, expected: int) -> None:
-        """Time these benchmarks and the controls in one fresh pair of processes, while the next pair starts elsewhere."""
+        """Time benchmarks and controls in one fresh pair of processes, while the next pair starts on other cores."""
         count = self.settings.cores
         first = self.launches * count % len(self._cores)
         cores = (self._cores * 2)[first : first + count]
@@ -188,7 +190,7 @@ class _Gate:
         index, self.launches = self.launches, self.launches + 1
         self.watcher.advance(self.launches, max(expected, self.launches), f"{len(cases)} benchmarks")
         for evidence, after in self._in_order([each.nodeid for each in cases]):
-            measured = self._guarded(evidence, lambda: pair.time(evidence.nodeid, after, slice_s, self._rng))
+            measured = self._guarded(evidence, partial(pair.time, evidence.nodeid, after, slice_s, self._rng))
             if measured is None:
                 break
             if measured.log_ratio is not None and measured.call_s is not None:
@@ -218,7 +220,9 @@ class _Gate:
         """Read what each side has, and hold it against what the other has."""
         (reference, reference_errors), (candidate, candidate_errors) = pair.collected()
         if not (reference or candidate or reference_errors or candidate_errors):
-            raise UsageError(f"No test in {' '.join(self.sides[1].arguments)} uses pytest-benchmark's benchmark fixture.")
+            raise UsageError(
+                f"No test in {' '.join(self.sides[1].arguments)} uses pytest-benchmark's benchmark fixture."
+            )
         passed, missing = Closed("passed"), Closed("missing")
         for nodeid in dict.fromkeys([*candidate, *reference]):
             ends = (passed if nodeid in reference else missing, passed if nodeid in candidate else missing)
@@ -234,13 +238,15 @@ class _Gate:
         loaded = pair.loaded()
         for side, (_, foreign) in zip(self.sides, loaded, strict=True):
             if foreign:
-                raise SideError(side, f"The {side.name} side has imported {foreign[0]}, which is the other side's code.")
+                raise SideError(
+                    side, f"The {side.name} side has imported {foreign[0]}, which is the other side's code."
+                )
         suite = {each.nodeid.split("::")[0] for each in self.evidence}
         own = [name for name in loaded[1][0] if name not in suite and not name.endswith("conftest.py")]
         if not own and not self.sides[1].installed:
             self.notes.append(
-                "No code of the repository was imported but the suite itself: both sides have measured the same installed "
-                "packages. Should the code under test be installed, use --venv."
+                "No code of the repository was imported but the suite itself: both sides have measured the same "
+                "installed packages. Should the code under test be installed, use --venv."
             )
 
     def _pair(self, mode: str, cores: Iterable[int]) -> Pair:

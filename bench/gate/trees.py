@@ -1,8 +1,8 @@
 """The two versions of the code: a worktree of the reference beside the working tree, each with its own interpreter.
 
 The candidate's benchmark suite, with the conftest files and pytest settings that belong to it, is laid over the
-reference's tree, so that both sides run the same benchmarks and only the code under them differs. Everything lies in one
-temporary folder, which goes away however the gate ends: a process of its own removes it should the gate be killed.
+reference's tree, so that both sides run the same benchmarks and only the code under them differs. Everything lies in
+one temporary folder, which goes away however the gate ends: a process of its own removes it should the gate be killed.
 """
 
 from __future__ import annotations
@@ -105,7 +105,9 @@ def find_suite(arguments: Sequence[str]) -> Suite:
                 raise UsageError(f"There is no {path} here: name the files or folders of the benchmark suite.")
     suite = Suite(tuple(arguments), root, folder)
     if not suite.paths:
-        suite = Suite((*(os.path.relpath(root / path, folder) for path in _benchmark_paths(root)), *arguments), root, folder)
+        suite = Suite(
+            (*(os.path.relpath(root / path, folder) for path in _benchmark_paths(root)), *arguments), root, folder
+        )
     if not suite.paths:
         raise UsageError(
             "Name the files or folders of the benchmark suite, or set benchmark_paths in pytest's settings."
@@ -133,7 +135,9 @@ def commit_of(reference: str, root: Path) -> str:
     """
     found = _git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", folder=root)
     if found.returncode or reference.startswith("-"):
-        raise UsageError(f"There is no commit {reference!r} in {root}; a shallow clone may need 'git fetch --unshallow'.")
+        raise UsageError(
+            f"There is no commit {reference!r} in {root}; a shallow clone may need 'git fetch --unshallow'."
+        )
     return found.stdout.strip()
 
 

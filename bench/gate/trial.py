@@ -1,0 +1,265 @@
+"""How good is the gate on this machine? Gates on identical code, and gates on code slowed down by a known share.
+
+Between them, at first, plain runs of pytest-benchmark on the same identical code, for what its own
+``--benchmark-compare-fail`` would have said.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shlex
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import chdir
+from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+from pytest_benchmark.utils import PercentageRegressionCheck
+from rich.console import Console
+from scipy.stats import binomtest
+
+from bench.errors import UsageError, UserError
+from bench.gate import session
+from bench.gate.injection import slow_down
+from bench.gate.session import Report, Settings
+from bench.gate.trees import Suite
+from bench.progress import Silent
+
+SCHEMA = 1
+
+SHARES = (0.03, 0.05, 0.10, 0.20)
+"""Slowdowns injected in each run, one each in as many functions drawn at random."""
+
+PLAIN_RUNS = 20
+"""Runs of plain pytest-benchmark in a trial; each but the first is compared with the one before."""
+
+PLAIN_CHECKS = tuple((field, percent) for percent in (5, 10) for field in ("median", "mean", "min"))
+
+
+class TrialError(UserError):
+    """A trial cannot go on; one sentence says why."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """A share of successes with its 95 % interval (Wilson, JASA 1927)."""
+
+    count: int
+    of: int
+
+    @property
+    def text(self) -> str:
+        """Such as ``98.0 % (93.0 to 99.8 %), 98 of 100``."""
+        if not self.of:
+            return "–"
+        interval = binomtest(self.count, self.of).proportion_ci(method="wilson")
+        return f"{self.count / self.of:.1%} ({interval.low:.1%} to {interval.high:.1%}), {self.count} of {self.of}"
+
+
+def run_trial(
+    suite: Suite, settings: Settings, count: int, slow: Sequence[str], file: Path, console: Console
+) -> Iterator[str]:
+    """Make ``count`` gates of each kind, those that ``file`` already holds included, and yield what came out.
+
+    Raises:
+        UsageError: too few functions to slow down.
+        TrialError: ``file`` holds another trial, or the suite does not pass.
+    """
+    if slow and len(slow) < len(SHARES):
+        raise UsageError(f"--slow is needed {len(SHARES)} times at least, for slowdowns that differ; got {len(slow)}.")
+    with tempfile.TemporaryDirectory(prefix="upbench-trial-") as scratch:
+        clone = Path(scratch).resolve() / "clone"
+        _git("clone", "--quiet", "--shared", str(suite.root), str(clone), folder=suite.root)
+        _git("checkout", "--quiet", "--detach", settings.reference, folder=clone)
+        trial = _Trial(_moved(suite, clone), settings, tuple(slow), file.resolve(), console)
+        trial.go_on(count)
+    yield from summary(trial.document)
+
+
+class _Trial:
+    """A trial in its clone, and the file that it is kept in."""
+
+    def __init__(self, suite: Suite, settings: Settings, slow: tuple[str, ...], file: Path, console: Console) -> None:
+        self._suite, self._settings, self._slow, self._file, self._console = suite, settings, slow, file, console
+        commit = _git("rev-parse", "HEAD", folder=suite.root).strip()
+        facts = {
+            "upsample_bench_gate_trial": SCHEMA,
+            "command": _command(),
+            "commit": commit,
+            "settings": {**asdict(settings), "reference": commit},
+            "arguments": list(suite.arguments),
+            "slow": list(slow),
+        }
+        self.document: dict[str, Any] = {**facts, "runs": [], "plain": []}
+        if file.exists():
+            kept = json.loads(file.read_text())
+            same = ("upsample_bench_gate_trial", "commit", "settings", "arguments", "slow")
+            if any(kept.get(key) != json.loads(json.dumps(facts[key])) for key in same):
+                raise TrialError(f"{file} holds a trial of other code or settings; give another --output.")
+            self.document = kept
+
+    def go_on(self, count: int) -> None:
+        """Make what is missing, the kinds in turn, so that a trial that is cut short is balanced."""
+        runs, plain = self.document["runs"], self.document["plain"]
+        while len(runs) < (2 if self._slow else 1) * count:
+            injected = self._draw() if self._slow and len(runs) % 2 else {}
+            runs.append(self._gate(injected))
+            self._keep()
+            last = runs[-1]
+            line = f"{len(runs)}: {last['outcome']} in {last['seconds']:.0f} s, slowed {last['injected'] or 'nothing'}"
+            self._console.print(f"{line}, found {last['regressions'] or 'nothing'}", markup=False, soft_wrap=True)
+            if len(plain) < PLAIN_RUNS and not injected:
+                plain.append(self._plain())
+                self._keep()
+
+    def _draw(self) -> dict[str, float]:
+        return dict(zip(random.sample(self._slow, len(SHARES)), SHARES, strict=True))
+
+    def _gate(self, injected: Mapping[str, float]) -> dict[str, Any]:
+        """One gate, as anybody would run it in the clone."""
+        for name, share in injected.items():
+            slow_down(self._suite.root, name, share)
+        try:
+            with chdir(self._suite.folder):
+                report = session.run(self._suite, self._settings_here(), Silent())
+        finally:
+            _git("checkout", "--quiet", "--", ".", folder=self._suite.root)
+        return _as_run(report, injected)
+
+    def _settings_here(self) -> Settings:
+        return replace(self._settings, reference="HEAD")
+
+    def _plain(self) -> dict[str, dict[str, float]]:
+        """Statistics of each benchmark in a plain run of pytest-benchmark with its defaults."""
+        with tempfile.TemporaryDirectory(prefix="upbench-trial-") as scratch:
+            file = Path(scratch) / "plain.json"
+            path = os.pathsep.join([str(self._suite.root), str(self._suite.root / "src")])
+            command = [sys.executable, "-m", "pytest", "-q", "--benchmark-only", f"--benchmark-json={file}"]
+            done = subprocess.run(
+                [*command, *self._suite.arguments],
+                cwd=self._suite.folder,
+                env={**os.environ, "PYTHONPATH": path},
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            if done.returncode:
+                raise TrialError(f"A plain run of the suite fails: {done.stdout.strip().splitlines()[-1:]}")
+            benchmarks = json.loads(file.read_text())["benchmarks"]
+        return {each["fullname"]: {key: each["stats"][key] for key in ("median", "mean", "min")} for each in benchmarks}
+
+    def _keep(self) -> None:
+        self._file.parent.mkdir(parents=True, exist_ok=True)
+        partial = self._file.with_name(self._file.name + ".partial")
+        partial.write_text(json.dumps(self.document, indent=1) + "\n")
+        os.replace(partial, self._file)
+
+
+def _as_run(report: Report, injected: Mapping[str, float]) -> dict[str, Any]:
+    """What a trial keeps of one gate."""
+    verdicts = {verdict.name: verdict for verdict in report.decision.verdicts}
+    cases = []
+    for each in report.evidence:
+        verdict = verdicts[each.nodeid]
+        ran = each.slowed
+        cases.append(
+            {
+                "name": each.nodeid,
+                "kind": verdict.kind,
+                "log_ratios": [round(value, 5) for value in each.latency.values],
+                "detectable": verdict.detectable and round(verdict.detectable, 4),
+                "injected": max((injected.get(name, 0.0) for name in ran), default=0.0),
+            }
+        )
+    return {
+        "outcome": report.decision.outcome,
+        "sentence": report.decision.sentence,
+        "seconds": round(report.seconds, 1),
+        "launches": report.launches,
+        "injected": dict(injected),
+        "regressions": [v.name for v in report.decision.verdicts if v.kind in ("regression", "error")],
+        "cases": cases,
+        "controls": {name: [round(value, 5) for value in series.values] for name, series in report.controls.items()},
+    }
+
+
+def false_alarms(document: Mapping[str, Any]) -> Rate:
+    """Gates on identical code that ended in "regression"."""
+    runs = [run for run in document["runs"] if not run["injected"]]
+    return Rate(sum(run["outcome"] == "regression" for run in runs), len(runs))
+
+
+def inconclusive(document: Mapping[str, Any]) -> Rate:
+    """Gates on identical code that ended in "inconclusive"."""
+    runs = [run for run in document["runs"] if not run["injected"]]
+    return Rate(sum(run["outcome"] == "inconclusive" for run in runs), len(runs))
+
+
+def detections(document: Mapping[str, Any], share: float) -> Rate:
+    """Benchmarks slowed by a share that were found to be slower, over all gates."""
+    cases = [case for run in document["runs"] for case in run["cases"] if case["injected"] == share]
+    return Rate(sum(case["kind"] == "regression" for case in cases), len(cases))
+
+
+def plain_false_alarms(document: Mapping[str, Any], field: str, percent: float) -> Rate:
+    """Plain runs of identical code that ``--benchmark-compare-fail`` fails, each against the one before."""
+    check = PercentageRegressionCheck(field, percent)
+    runs = document["plain"]
+    failed = [
+        any(check.fails(now[name], before[name]) for name in now.keys() & before.keys())
+        for before, now in pairwise(runs)
+    ]
+    return Rate(sum(failed), len(failed))
+
+
+def median_seconds(document: Mapping[str, Any], injected: bool) -> float | None:
+    """Of the gates of one kind."""
+    seconds = sorted(run["seconds"] for run in document["runs"] if bool(run["injected"]) == injected)
+    return seconds[len(seconds) // 2] if seconds else None
+
+
+def table(document: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What was asked and what came out, line by line."""
+    lines = [
+        ("identical code, gate says regression", false_alarms(document).text),
+        ("identical code, gate says inconclusive", inconclusive(document).text),
+    ]
+    for field, percent in PLAIN_CHECKS:
+        rate = plain_false_alarms(document, field, percent)
+        if rate.of:
+            lines.append((f"identical code, --benchmark-compare-fail={field}:{percent}%", rate.text))
+    for share in SHARES:
+        rate = detections(document, share)
+        if rate.of:
+            lines.append((f"slowed by {share:.0%}, found", rate.text))
+    for kind, injected in (("identical code", False), ("slowed", True)):
+        seconds = median_seconds(document, injected)
+        if seconds is not None:
+            lines.append((f"{kind}, median time of a gate", f"{seconds:.0f} s"))
+    return lines
+
+
+def summary(document: Mapping[str, Any]) -> list[str]:
+    """The table as sentences for a terminal."""
+    return [f"{what}: {came_out}" for what, came_out in table(document)]
+
+
+def _moved(suite: Suite, clone: Path) -> Suite:
+    return Suite(suite.arguments_in(clone), clone, clone / suite.folder.relative_to(suite.root))
+
+
+def _command() -> str:
+    return shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+
+
+def _git(*arguments: str, folder: Path) -> str:
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise TrialError(f"git {arguments[0]} failed: {done.stderr.strip()}")
+    return done.stdout
