@@ -8,8 +8,9 @@ installed, so nothing heavy is imported before a case is measured.
 
 from __future__ import annotations
 
+import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -53,6 +54,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         action="store_true",
         help="Run the benchmarks and only them; without paths, those of the ini option benchmark_paths.",
     )
+    parser.getgroup("benchmark").addoption(
+        "--benchmark-gate",
+        metavar="REF",
+        help="Compare the benchmarks with those of a commit, as 'upbench gate --against REF' does, and fail if they are "
+        "slower.",
+    )
     parser.addini("benchmark_paths", "Where 'pytest --benchmark' finds benchmarks when no path is given.", type="args")
 
 
@@ -87,6 +94,40 @@ def pytest_configure(config: pytest.Config) -> None:
     paths = config.getini("benchmark_paths")
     if paths and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(config.rootpath / path) for path in paths]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> int | None:
+    """With ``--benchmark-gate``, run the gate in place of the tests; its exit code is the session's."""
+    reference = config.getoption("benchmark_gate")
+    # The sides of a gate are pytest sessions of their own, which read the same settings.
+    if not reference or config.pluginmanager.has_plugin("upbench_gate"):
+        return None
+    from rich.console import Console
+
+    from bench.errors import UsageError, UserError
+    from bench.gate import front
+    from bench.gate.session import Settings
+
+    try:
+        return front.live(_without_gate(config.invocation_params.args), Settings(reference), front.Files(), Console())
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
+    except UserError as error:
+        print(f"pytest: {error}")
+        return error.exit_code
+
+
+def _without_gate(arguments: Iterable[str | os.PathLike[str]]) -> list[str]:
+    """What the sides are to be called with."""
+    kept: list[str] = []
+    rest = iter(map(os.fspath, arguments))
+    for argument in rest:
+        if argument == "--benchmark-gate":
+            next(rest, None)
+        elif not argument.startswith("--benchmark-gate=") and argument != "--benchmark":
+            kept.append(argument)
+    return kept
 
 
 def chosen_cases(config: pytest.Config) -> list[Case]:

@@ -392,28 +392,38 @@ def _whole(
     rule: Rule,
     judge_latency: bool,
 ) -> Decision:
+    outcome, sentence = _outcome(verdicts, contaminated, rule)
+    condemned = [verdict for verdict in verdicts if verdict.fails_without_latency]
+    if not judge_latency and not condemned:
+        outcome, sentence = (
+            "pass",
+            f"No error, no exact quantity and no memory got worse. Latency, not judged: {sentence}",
+        )
+    elif not judge_latency:
+        outcome, sentence = "regression", _sentence(condemned, "failed or got worse")
+    return Decision(outcome, sentence, tuple(verdicts), controls)
+
+
+def _outcome(verdicts: Sequence[Verdict], contaminated: Sequence[str], rule: Rule) -> tuple[Outcome, str]:
     def named(kind: Kind) -> list[Verdict]:
         return [verdict for verdict in verdicts if verdict.kind == kind]
 
-    if not judge_latency:
-        certain = [verdict for verdict in verdicts if verdict.fails_without_latency]
-        if certain:
-            return Decision("regression", _sentence(certain, "failed or need more"), tuple(verdicts), controls)
-        return Decision("pass", "No error and no exact or memory quantity got worse.", tuple(verdicts), controls)
-    outcome: Outcome = "pass"
+    certain = [verdict for verdict in named("regression") if verdict.fails_without_latency]
     if named("error"):
-        outcome, sentence = "regression", _sentence(named("error"), "failed or differ")
-    elif contaminated:
-        outcome = "inconclusive"
+        return "regression", _sentence(named("error"), "failed or differ")
+    if certain:
+        return "regression", _sentence(certain, "got worse")
+    if contaminated:
         names = " and ".join(contaminated)
-        sentence = f"The machine is contaminated: {names} differs between the sides, which run the same code there."
-    elif named("regression"):
-        outcome, sentence = "regression", _sentence(named("regression"), "got worse")
-    elif named("undecided"):
-        outcome, sentence = "inconclusive", _sentence(named("undecided"), "could not be decided")
-    else:
-        sentence = f"No regression: nothing is slower by more than {rule.tolerance:.0%} for certain."
-    return Decision(outcome, sentence, tuple(verdicts), controls)
+        return (
+            "inconclusive",
+            f"The machine is contaminated: {names} differs between the sides, which run the same code there.",
+        )
+    if named("regression"):
+        return "regression", _sentence(named("regression"), "got worse")
+    if named("undecided"):
+        return "inconclusive", _sentence(named("undecided"), "could not be decided")
+    return "pass", f"No regression: nothing is slower by more than {rule.tolerance:.0%} for certain."
 
 
 def _sentence(verdicts: Sequence[Verdict], what: str) -> str:
