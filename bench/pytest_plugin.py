@@ -57,8 +57,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     parser.getgroup("benchmark").addoption(
         "--benchmark-gate",
         metavar="REF",
-        help="Compare the benchmarks with those of a commit, as 'upbench gate --against REF' does, and fail if they are "
-        "slower.",
+        help="Compare the benchmarks with a commit's, as 'upbench gate --against REF' does, and fail if any got worse.",
     )
     parser.addini("benchmark_paths", "Where 'pytest --benchmark' finds benchmarks when no path is given.", type="args")
 
@@ -121,7 +120,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 def _without_gate(arguments: Iterable[str | os.PathLike[str]]) -> list[str]:
     """What the sides are to be called with."""
     kept: list[str] = []
-    rest = iter(map(os.fspath, arguments))
+    rest = (os.fspath(argument) for argument in arguments)
     for argument in rest:
         if argument == "--benchmark-gate":
             next(rest, None)
