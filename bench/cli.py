@@ -177,6 +177,18 @@ def report(
     ],
 ) -> None:
     """Write the report page, its tables and its charts from records alone."""
+    from bench.gate.rates import is_trial, read_trial
+
+    trials = [file for file in files if is_trial(file)]
+    if trials and len(files) > 1:
+        raise UsageError(f"{trials[0]} is a trial of the gate, which is reported alone.")
+    if trials:
+        trial = read_trial(files[0])
+        from bench.report import write_trial_report
+
+        for line in write_trial_report(trial, output_folder):
+            _say(f"• {line}")
+        return
     runs = [read_run(file) for file in files]
     # Pandas and matplotlib take seconds to import, which a damaged file need not wait for.
     from bench.report import write_report

@@ -15,51 +15,26 @@ import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
-from dataclasses import asdict, dataclass, replace
-from itertools import pairwise
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_benchmark.utils import PercentageRegressionCheck
 from rich.console import Console
-from scipy.stats import binomtest
 
 from bench.errors import UsageError, UserError
 from bench.gate import session
 from bench.gate.injection import slow_down
+from bench.gate.rates import SCHEMA, SHARES, TRIAL, read_trial, summary
 from bench.gate.session import Report, Settings
 from bench.gate.trees import Suite
 from bench.progress import Silent
 
-SCHEMA = 1
-
-SHARES = (0.03, 0.05, 0.10, 0.20)
-"""Slowdowns injected in each run, one each in as many functions drawn at random."""
-
 PLAIN_RUNS = 20
 """Runs of plain pytest-benchmark in a trial; each but the first is compared with the one before."""
-
-PLAIN_CHECKS = tuple((field, percent) for percent in (5, 10) for field in ("median", "mean", "min"))
 
 
 class TrialError(UserError):
     """A trial cannot go on; one sentence says why."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of successes with its 95 % interval (Wilson, JASA 1927)."""
-
-    count: int
-    of: int
-
-    @property
-    def text(self) -> str:
-        """Such as ``98.0 % (93.0 to 99.8 %), 98 of 100``."""
-        if not self.of:
-            return "–"
-        interval = binomtest(self.count, self.of).proportion_ci(method="wilson")
-        return f"{self.count / self.of:.1%} ({interval.low:.1%} to {interval.high:.1%}), {self.count} of {self.of}"
 
 
 def run_trial(
@@ -89,7 +64,7 @@ class _Trial:
         self._suite, self._settings, self._slow, self._file, self._console = suite, settings, slow, file, console
         commit = _git("rev-parse", "HEAD", folder=suite.root).strip()
         facts = {
-            "upsample_bench_gate_trial": SCHEMA,
+            TRIAL: SCHEMA,
             "command": _command(),
             "commit": commit,
             "settings": {**asdict(settings), "reference": commit},
@@ -98,8 +73,8 @@ class _Trial:
         }
         self.document: dict[str, Any] = {**facts, "runs": [], "plain": []}
         if file.exists():
-            kept = json.loads(file.read_text())
-            same = ("upsample_bench_gate_trial", "commit", "settings", "arguments", "slow")
+            kept = read_trial(file)
+            same = (TRIAL, "commit", "settings", "arguments", "slow")
             if any(kept.get(key) != json.loads(json.dumps(facts[key])) for key in same):
                 raise TrialError(f"{file} holds a trial of other code or settings; give another --output.")
             self.document = kept
@@ -187,67 +162,6 @@ def _as_run(report: Report, injected: Mapping[str, float]) -> dict[str, Any]:
         "cases": cases,
         "controls": {name: [round(value, 5) for value in series.values] for name, series in report.controls.items()},
     }
-
-
-def false_alarms(document: Mapping[str, Any]) -> Rate:
-    """Gates on identical code that ended in "regression"."""
-    runs = [run for run in document["runs"] if not run["injected"]]
-    return Rate(sum(run["outcome"] == "regression" for run in runs), len(runs))
-
-
-def inconclusive(document: Mapping[str, Any]) -> Rate:
-    """Gates on identical code that ended in "inconclusive"."""
-    runs = [run for run in document["runs"] if not run["injected"]]
-    return Rate(sum(run["outcome"] == "inconclusive" for run in runs), len(runs))
-
-
-def detections(document: Mapping[str, Any], share: float) -> Rate:
-    """Benchmarks slowed by a share that were found to be slower, over all gates."""
-    cases = [case for run in document["runs"] for case in run["cases"] if case["injected"] == share]
-    return Rate(sum(case["kind"] == "regression" for case in cases), len(cases))
-
-
-def plain_false_alarms(document: Mapping[str, Any], field: str, percent: float) -> Rate:
-    """Plain runs of identical code that ``--benchmark-compare-fail`` fails, each against the one before."""
-    check = PercentageRegressionCheck(field, percent)
-    runs = document["plain"]
-    failed = [
-        any(check.fails(now[name], before[name]) for name in now.keys() & before.keys())
-        for before, now in pairwise(runs)
-    ]
-    return Rate(sum(failed), len(failed))
-
-
-def median_seconds(document: Mapping[str, Any], injected: bool) -> float | None:
-    """Of the gates of one kind."""
-    seconds = sorted(run["seconds"] for run in document["runs"] if bool(run["injected"]) == injected)
-    return seconds[len(seconds) // 2] if seconds else None
-
-
-def table(document: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What was asked and what came out, line by line."""
-    lines = [
-        ("identical code, gate says regression", false_alarms(document).text),
-        ("identical code, gate says inconclusive", inconclusive(document).text),
-    ]
-    for field, percent in PLAIN_CHECKS:
-        rate = plain_false_alarms(document, field, percent)
-        if rate.of:
-            lines.append((f"identical code, --benchmark-compare-fail={field}:{percent}%", rate.text))
-    for share in SHARES:
-        rate = detections(document, share)
-        if rate.of:
-            lines.append((f"slowed by {share:.0%}, found", rate.text))
-    for kind, injected in (("identical code", False), ("slowed", True)):
-        seconds = median_seconds(document, injected)
-        if seconds is not None:
-            lines.append((f"{kind}, median time of a gate", f"{seconds:.0f} s"))
-    return lines
-
-
-def summary(document: Mapping[str, Any]) -> list[str]:
-    """The table as sentences for a terminal."""
-    return [f"{what}: {came_out}" for what, came_out in table(document)]
 
 
 def _moved(suite: Suite, clone: Path) -> Suite:

@@ -9,11 +9,12 @@ from bench.record import Run
 from bench.report.charts import write_charts
 from bench.report.claims import judge_claims
 from bench.report.evidence import gather
+from bench.report.gate_trial import write_trial_report
 from bench.report.page import write_page
 from bench.report.summary import summarise
 from bench.report.tables import write_tables
 
-__all__ = ["write_report"]
+__all__ = ["write_report", "write_trial_report"]
 
 
 def write_report(runs: Sequence[Run], output: Path) -> list[str]:

@@ -65,7 +65,7 @@ def write_charts(evidence: Evidence, output: Path) -> list[Chart]:
             for stem, caption, draw in DRAWINGS:
                 figure = draw(evidence, setting)
                 if figure is not None:
-                    charts.append(_write(figure, output, stem + suffix, f"{caption} {_sentence(setting.title)}"))
+                    charts.append(write_chart(figure, output, stem + suffix, f"{caption} {_sentence(setting.title)}"))
     return charts
 
 
@@ -73,7 +73,8 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def _write(figure: Figure, output: Path, stem: str, caption: str) -> Chart:
+def write_chart(figure: Figure, output: Path, stem: str, caption: str) -> Chart:
+    """Write a figure as SVG and PNG."""
     figure.savefig(output / f"{stem}.svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
     figure.savefig(output / f"{stem}.png", metadata={"Software": None}, bbox_inches="tight", dpi=150)
     return Chart(stem, caption, (output / f"{stem}.svg").read_text())
