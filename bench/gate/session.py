@@ -22,12 +22,12 @@ from bench.progress import Watcher
 SLICE_S = 0.12
 """Timed of each benchmark in a screening launch."""
 
-LAUNCH_S = 2.5
+LAUNCH_S = 2.0
 """In later rounds the few benchmarks left share about this much, which is what starting the next pair takes anyway."""
 
 MOST_SLICE_S = 1.0
 
-PEAK_SAMPLES = 3
+PEAK_SAMPLES = 2
 """Resident peaks taken of each benchmark in one process."""
 
 
@@ -137,14 +137,20 @@ class _Gate:
         pair = self._pair("examine", self._cores)
         self._collect(pair)
         self._waiting = self._pair("time", self._cores)
-        self._examine([each for each in self.evidence if each.runs], pair)
+        self._examine(pair)
+        # A benchmark that took its process with it has left others unexamined.
+        while left := [each for each in self.evidence if each.runs and each.examined is None]:
+            pair = self._pair("examine", self._cores)
+            pair.collected()
+            self._examine(pair, left)
         grown = [each for each in self.evidence if each.runs and each.memory_growth]
         if grown:
             pair = self._pair("peak", self._cores)
             pair.collected()
-            self._examine(grown, pair)
+            self._examine(pair, grown)
 
-    def _examine(self, cases: Sequence[Evidence], pair: Pair) -> None:
+    def _examine(self, pair: Pair, cases: Sequence[Evidence] | None = None) -> None:
+        cases = [each for each in (self.evidence if cases is None else cases) if each.runs]
         for evidence, after in self._in_order([each.nodeid for each in cases], controls=False):
             measured = self._guarded(evidence, partial(pair.examine, evidence.nodeid, after, PEAK_SAMPLES))
             if measured is None:
