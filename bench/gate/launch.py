@@ -104,12 +104,21 @@ class LiveProcess:
         foreign: the other side's tree.
         cores: that it may run on.
         threads: that its numerical libraries may use.
+        hash_seed: of Python's hashes of strings.
         log: a file for what it prints.
         timeout_s: allowed for one answer.
     """
 
     def __init__(
-        self, side: Side, mode: str, foreign: Path, cores: Iterable[int], threads: int, log: Path, timeout_s: float
+        self,
+        side: Side,
+        mode: str,
+        foreign: Path,
+        cores: Iterable[int],
+        threads: int,
+        hash_seed: int,
+        log: Path,
+        timeout_s: float,
     ) -> None:
         self.side, self._log, self._timeout_s = side, log, timeout_s
         ours, theirs = socket.socketpair()
@@ -123,7 +132,7 @@ class LiveProcess:
                     *side.arguments,
                 ],
                 cwd=side.folder,
-                env=_environment(side, mode, threads, log.parent),
+                env=_environment(side, mode, threads, hash_seed, log.parent),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
@@ -197,10 +206,12 @@ class Pair:
     ) -> None:
         logs = scratch / "logs"
         logs.mkdir(exist_ok=True)
+        # Drawn anew for every launch and the same on both sides, as the order of a set's elements costs time as well.
+        hash_seed = random.randrange(1 << 32)
         self.processes: list[LiveProcess] = []
         for side, other in zip(sides, reversed(sides), strict=True):
             log = logs / f"{side.name}-{time.monotonic_ns()}"
-            self.processes.append(LiveProcess(side, mode, other.tree, cores, threads, log, timeout_s))
+            self.processes.append(LiveProcess(side, mode, other.tree, cores, threads, hash_seed, log, timeout_s))
 
     def collected(self) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]]]:
         """Wait for both; the benchmarks that each has found, and what it could not collect."""
@@ -298,7 +309,7 @@ def _closed(answer: tuple[Any, ...]) -> Closed:
     return Closed(*answer[1:])
 
 
-def _environment(side: Side, mode: str, threads: int, temporary: Path) -> dict[str, str]:
+def _environment(side: Side, mode: str, threads: int, hash_seed: int, temporary: Path) -> dict[str, str]:
     """What the side's process finds: its own code, a steady allocator, and as many threads as it has cores."""
     count = str(threads)
     return {
@@ -306,6 +317,7 @@ def _environment(side: Side, mode: str, threads: int, temporary: Path) -> dict[s
         **(STEADY_ENVIRONMENT if mode == "time" else RETURNING_ENVIRONMENT),
         **QUIET_PROFILER,
         "PYTHONPATH": side.search_path,
+        "PYTHONHASHSEED": str(hash_seed),
         "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
         **{f"{library}_NUM_THREADS": count for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON")},

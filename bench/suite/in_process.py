@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import torch
 
-from bench import inputs, meters
+from bench import inputs
 from bench.case import Case
 from bench.isolation import RefusedCaseError, UnsupportedCaseError
 from bench.workload import build
@@ -31,6 +31,9 @@ def benchmark_here(case: Case, benchmark: Any, examining: bool) -> None:
             workload = build(case)
             benchmark.extra_info["pool"] = case.upsampler
             if examining:
+                # Half a second of imports, which no launch that is timed needs.
+                from bench import meters
+
                 for name in EXAMINED:
                     benchmark.extra_info.update(meters.get(name).measure(workload))
                 benchmark.extra_info["result_rtol"] = RESULT_RTOL[case.cell.dtype]
