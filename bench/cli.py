@@ -270,6 +270,10 @@ def gate(
     from bench.gate.session import Settings
 
     arguments = suite or []
+    if target <= tolerance:
+        raise UsageError(
+            f"--target {target} must be above --tolerance {tolerance}, below which nothing is of interest."
+        )
     rule = Rule(tolerance, target, (*EXACT, *(exact or ())), allow_new)
     if against is None:
         raise typer.Exit(front.stored(arguments, rule, latency is LatencyChoice.decide, output))

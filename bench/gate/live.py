@@ -50,6 +50,7 @@ class Benchmark:
         target, args, kwargs: what is called.
         setup, teardown: called around each round, untimed, as in ``pedantic``.
         iterations: calls in one round; blocks are made of whole rounds.
+        disable_gc: whether no garbage is collected while a block is timed.
     """
 
     def __init__(
@@ -61,8 +62,9 @@ class Benchmark:
         setup: Any = None,
         teardown: Any = None,
         iterations: int = 1,
+        disable_gc: bool = False,
     ) -> None:
-        self._timer = timer
+        self._timer, self._disable_gc = timer, disable_gc
         self._target, self._args, self._kwargs = target, args, kwargs or {}
         self._setup, self._teardown, self._iterations = setup, teardown, iterations
         self.result: Any = None
@@ -79,6 +81,15 @@ class Benchmark:
 
     def block(self, rounds: int) -> float:
         """Return the mean seconds of a round over so many rounds."""
+        if not self._disable_gc:
+            return self._mean_round(rounds)
+        gc.disable()
+        try:
+            return self._mean_round(rounds)
+        finally:
+            gc.enable()
+
+    def _mean_round(self, rounds: int) -> float:
         if self._setup or self._teardown:
             return math.fsum(self._round() for _ in range(rounds)) / rounds
         return self._timed(rounds * self._iterations, self._args, self._kwargs) / rounds
@@ -191,7 +202,9 @@ class Live:
             warmup_rounds: int = 0,
             iterations: int = 1,
         ) -> Any:
-            benchmark = Benchmark(fixture._timer, target, args, kwargs, setup, teardown, iterations)
+            benchmark = Benchmark(
+                fixture._timer, target, args, kwargs, setup, teardown, iterations, fixture._disable_gc
+            )
             return live._serve(fixture, "benchmark.pedantic(...)", benchmark)
 
         for name, method in (("__call__", call), ("pedantic", pedantic)):

@@ -6,6 +6,7 @@ Between them, at first, plain runs of pytest-benchmark on the same identical cod
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import random
@@ -21,8 +22,9 @@ from typing import Any
 
 from rich.console import Console
 
+from bench import allocator, statistics
 from bench.errors import UsageError, UserError
-from bench.gate import session
+from bench.gate import decision, launch, live, session
 from bench.gate.injection import slow_down
 from bench.gate.rates import SCHEMA, SHARES, TRIAL, read_trial, summary
 from bench.gate.session import Report, Settings
@@ -67,6 +69,7 @@ class _Trial:
             TRIAL: SCHEMA,
             "command": _command(),
             "commit": commit,
+            "code": code_digest(),
             "settings": {**asdict(settings), "reference": commit},
             "arguments": list(suite.arguments),
             "slow": list(slow),
@@ -74,7 +77,7 @@ class _Trial:
         self.document: dict[str, Any] = {**facts, "runs": [], "plain": []}
         if file.exists():
             kept = read_trial(file)
-            same = (TRIAL, "commit", "settings", "arguments", "slow")
+            same = (TRIAL, "commit", "code", "settings", "arguments", "slow")
             if any(kept.get(key) != json.loads(json.dumps(facts[key])) for key in same):
                 raise TrialError(f"{file} holds a trial of other code or settings; give another --output.")
             self.document = kept
@@ -134,6 +137,14 @@ class _Trial:
         partial = self._file.with_name(self._file.name + ".partial")
         partial.write_text(json.dumps(self.document, indent=1) + "\n")
         os.replace(partial, self._file)
+
+
+def code_digest() -> str:
+    """Identify the code that measures and decides: rates over gates of different code would mean nothing."""
+    digest = hashlib.sha256()
+    for module in (live, launch, decision, session, statistics, allocator):
+        digest.update(Path(module.__file__).read_bytes())
+    return digest.hexdigest()[:16]
 
 
 def _as_run(report: Report, injected: Mapping[str, float]) -> dict[str, Any]:
