@@ -188,7 +188,9 @@ class Live:
 
         def call(fixture: Any, function_to_benchmark: Any, *args: Any, **kwargs: Any) -> Any:
             return live._serve(
-                fixture, "benchmark(...)", Benchmark(fixture._timer, function_to_benchmark, args, kwargs)
+                fixture,
+                "benchmark(...)",
+                Benchmark(fixture._timer, function_to_benchmark, args, kwargs, disable_gc=fixture._disable_gc),
             )
 
         def pedantic(

@@ -7,6 +7,7 @@ Between them, at first, plain runs of pytest-benchmark on the same identical cod
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import os
 import random
@@ -143,7 +144,7 @@ def code_digest() -> str:
     """Identify the code that measures and decides: rates over gates of different code would mean nothing."""
     digest = hashlib.sha256()
     for module in (live, launch, decision, session, statistics, allocator):
-        digest.update(Path(module.__file__).read_bytes())
+        digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()[:16]
 
 
