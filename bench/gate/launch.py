@@ -312,8 +312,10 @@ def _closed(answer: tuple[Any, ...]) -> Closed:
 def _environment(side: Side, mode: str, threads: int, hash_seed: int, temporary: Path) -> dict[str, str]:
     """What the side's process finds: its own code, a steady allocator, and as many threads as it has cores."""
     count = str(threads)
+    # A gate that is itself run by a test of pytest-xdist is no worker of it.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
     return {
-        **os.environ,
+        **inherited,
         **(STEADY_ENVIRONMENT if mode == "time" else RETURNING_ENVIRONMENT),
         **QUIET_PROFILER,
         "PYTHONPATH": side.search_path,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,25 @@ def test_theirs(benchmark):
 def test_not_a_benchmark():
     pass
 """
+
+WORK = """
+from ours import work
+
+def test_work(benchmark):
+    benchmark(work)
+"""
+WRONG_BY_A_THOUSANDTH = """
+
+_right = SubPixel.__init__
+
+def _wrong(self, *arguments, **options):
+    _right(self, *arguments, **options)
+    for parameter in self.parameters():
+        parameter.data *= 1.001
+
+SubPixel.__init__ = _wrong
+"""
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -126,3 +146,40 @@ def test_a_wrong_axis_is_a_usage_error(pytester: pytest.Pytester) -> None:
     result = pytester.runpytest_subprocess("--benchmark", *SUITE, "--upsamplers", "subpixl")
     assert result.ret == pytest.ExitCode.USAGE_ERROR or "did you mean 'subpixel'" in result.stdout.str()
     assert "did you mean 'subpixel'" in result.stdout.str() + result.stderr.str()
+
+
+def commit_all(folder: Path) -> None:
+    for command in ("init -q", "add -A", "-c user.name=a -c user.email=a@b commit -qm first"):
+        subprocess.run(["git", *command.split()], cwd=folder, check=True)
+
+
+def test_a_gate_takes_the_place_of_the_tests_and_fails_the_session(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(**{"ours": "def work():\n    return sum(range(1000))", "benchmarks/test_work": WORK})
+    commit_all(pytester.path)
+    unchanged = pytester.runpytest_subprocess("--benchmark-gate=HEAD", "benchmarks")
+    # Whether the machine is quiet enough to decide is not this test's question.
+    assert unchanged.ret in (0, 3)
+    unchanged.stdout.fnmatch_lines(["*benchmarks/test_work.py::test_work*"])
+    pytester.makepyfile(ours="def work():\n    raise RuntimeError('broken on purpose')")
+    broken = pytester.runpytest_subprocess("--benchmark-gate", "HEAD", "benchmarks")
+    assert broken.ret == 1
+    broken.stdout.fnmatch_lines(["REGRESSION: *failed on the candidate side: *broken on purpose*"])
+
+
+def test_a_gate_against_an_unknown_commit_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(**{"benchmarks/test_work": WORK})
+    commit_all(pytester.path)
+    result = pytester.runpytest_subprocess("--benchmark-gate=nowhere", "benchmarks")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*There is no commit 'nowhere'*"])
+
+
+def test_a_gate_on_our_own_suite_sees_that_an_output_differs(tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(tmp_path)], check=True)
+    source = tmp_path / "upsample" / "subpixel.py"
+    source.write_text(source.read_text() + WRONG_BY_A_THOUSANDTH)
+    axes = ("--upsamplers", "subpixel", "--scales", "2", "--channels", "4", "--sizes", "8", "--out-channels", "same")
+    result = upbench("gate", "--against", "HEAD", "--budget", "0", "bench/suite", *axes, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "REGRESSION: bench/suite/test_upsamplers.py::test_upsampler[subpixel-" in result.stdout
+    assert "the output differs by 1.0e-03 of its largest value, allowed 1e-05" in result.stdout
