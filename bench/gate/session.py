@@ -23,7 +23,7 @@ from bench.progress import Watcher
 SLICE_S = 0.12
 """Timed of each benchmark in a screening launch."""
 
-LAUNCH_S = 2.0
+LAUNCH_S = 2.5
 """In later rounds the few benchmarks left share about this much, which is what starting the next pair takes anyway."""
 
 MOST_SLICE_S = 1.0
@@ -197,7 +197,8 @@ class _Gate:
         index, self.launches = self.launches, self.launches + 1
         self.watcher.advance(self.launches, max(expected, self.launches), f"{len(cases)} benchmarks")
         for evidence, after in self._in_order([each.nodeid for each in cases]):
-            measured = self._guarded(evidence, partial(pair.time, evidence.nodeid, after, slice_s, self._rng))
+            seconds = SLICE_S if evidence.nodeid in CONTROLS else slice_s
+            measured = self._guarded(evidence, partial(pair.time, evidence.nodeid, after, seconds, self._rng))
             if measured is None:
                 break
             if measured.log_ratio is not None and measured.call_s is not None:
