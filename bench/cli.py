@@ -286,10 +286,17 @@ def gate(
         judge_latency=latency is LatencyChoice.decide,
         timeout_s=timeout,
     )
-    if trial or slow or output_file:
-        raise typer.Exit(front.trial(arguments, settings, trial, tuple(slow or ()), output_file, output))
     files = front.Files(markdown=markdown, junit=junit, json=json_file)
-    raise typer.Exit(front.live(arguments, settings, files, output))
+    try:
+        if trial or slow or output_file:
+            code = front.trial(arguments, settings, trial, tuple(slow or ()), output_file, output)
+        else:
+            code = front.live(arguments, settings, files, output)
+    except KeyboardInterrupt:
+        # Neither a regression nor a pass.
+        _say("Interrupted; nothing was decided.", errors)
+        code = EXIT_INTERRUPTED
+    raise typer.Exit(code)
 
 
 @app.command("list", epilog="Example: upbench list --json")

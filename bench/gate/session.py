@@ -26,8 +26,6 @@ SLICE_S = 0.12
 LAUNCH_S = 2.5
 """In later rounds the few benchmarks left share about this much, which is what starting the next pair takes anyway."""
 
-MOST_SLICE_S = 1.0
-
 PEAK_SAMPLES = 2 if sys.platform == "linux" else 0
 """Resident peaks taken of each benchmark in one process; only Linux tells them."""
 
@@ -178,7 +176,7 @@ class _Gate:
             begun = time.monotonic()
             if begun - self.start + round_s > self.settings.budget_s:
                 return
-            slice_s = min(MOST_SLICE_S, max(SLICE_S, LAUNCH_S / len(found)))
+            slice_s = max(SLICE_S, LAUNCH_S / len(found))
             for _ in range(ROUND):
                 self._launch([each for each in found if each.runs], slice_s, self.launches + ROUND)
             round_s = time.monotonic() - begun

@@ -156,7 +156,7 @@ def two_sides(suite: Suite, reference: str, install: str | None) -> Iterator[tup
         TreeError: a tree or an environment cannot be made.
     """
     commit = commit_of(reference, suite.root)
-    with _scratch(suite.root) as scratch:
+    with scratch_folder(suite.root) as scratch:
         tree = scratch / "reference"
         made = _git("worktree", "add", "--detach", "--quiet", str(tree), commit, folder=suite.root)
         if made.returncode:
@@ -182,7 +182,8 @@ def _search_path(tree: Path | None, root: Path) -> str:
 
 
 @contextmanager
-def _scratch(root: Path) -> Iterator[Path]:
+def scratch_folder(root: Path) -> Iterator[Path]:
+    """A temporary folder that goes away however this process ends, with what git knows of worktrees in it."""
     scratch = Path(tempfile.mkdtemp(prefix="upbench-gate-")).resolve()
     forget = f"git -C {shlex.quote(str(root))} worktree prune"
     # It reads until the gate's end of the pipe closes, which the kernel sees to however the gate ends.

@@ -14,7 +14,6 @@ import random
 import shlex
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import asdict, replace
@@ -29,7 +28,7 @@ from bench.gate import decision, launch, live, session
 from bench.gate.injection import slow_down
 from bench.gate.rates import SCHEMA, SHARES, TRIAL, read_trial, summary
 from bench.gate.session import Report, Settings
-from bench.gate.trees import Suite
+from bench.gate.trees import Suite, scratch_folder
 from bench.progress import Silent
 
 PLAIN_RUNS = 20
@@ -51,8 +50,8 @@ def run_trial(
     """
     if slow and len(slow) < len(SHARES):
         raise UsageError(f"--slow is needed {len(SHARES)} times at least, for slowdowns that differ; got {len(slow)}.")
-    with tempfile.TemporaryDirectory(prefix="upbench-trial-") as scratch:
-        clone = Path(scratch).resolve() / "clone"
+    with scratch_folder(suite.root) as scratch:
+        clone = scratch / "clone"
         _git("clone", "--quiet", "--shared", str(suite.root), str(clone), folder=suite.root)
         _git("checkout", "--quiet", "--detach", settings.reference, folder=clone)
         trial = _Trial(_moved(suite, clone), settings, tuple(slow), file.resolve(), console)
@@ -116,8 +115,8 @@ class _Trial:
 
     def _plain(self) -> dict[str, dict[str, float]]:
         """Statistics of each benchmark in a plain run of pytest-benchmark with its defaults."""
-        with tempfile.TemporaryDirectory(prefix="upbench-trial-") as scratch:
-            file = Path(scratch) / "plain.json"
+        with scratch_folder(self._suite.root) as scratch:
+            file = scratch / "plain.json"
             path = os.pathsep.join([str(self._suite.root), str(self._suite.root / "src")])
             command = [sys.executable, "-m", "pytest", "-q", "--benchmark-only", f"--benchmark-json={file}"]
             done = subprocess.run(
