@@ -41,36 +41,6 @@ class Bar:
         self._progress.update(self._task, completed=done_launches, total=expected_launches, description=doing)
 
 
-class Lines:
-    """A line every few seconds, for logs and pipes."""
-
-    def __init__(self, console: Console) -> None:
-        self._console = console
-        self._start = self._last = time.monotonic()
-        self._done_before: int | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Nothing to restore."""
-
-    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None:
-        now = time.monotonic()
-        if self._done_before is None:
-            # What a resumed sweep found in its journal took no time now.
-            self._done_before = done_launches - 1
-        if now - self._last < PLAIN_LINE_EVERY_S and done_launches < expected_launches:
-            return
-        self._last = now
-        rate = (now - self._start) / max(1, done_launches - self._done_before)
-        left_s = rate * (expected_launches - done_launches)
-        line = f"{done_launches}/{expected_launches} measured, about {left_s:.0f} s left, last: {doing}"
-        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
 class Silent:
     """Nothing, for what shows its progress itself."""
 
@@ -86,7 +56,29 @@ class Silent:
         """Nothing to show."""
 
 
-Watcher = Bar | Lines | Silent
+class Lines(Silent):
+    """A line every few seconds, for logs and pipes."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._start = self._last = time.monotonic()
+        self._done_before: int | None = None
+
+    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None:
+        now = time.monotonic()
+        if self._done_before is None:
+            # What a resumed sweep found in its journal took no time now.
+            self._done_before = done_launches - 1
+        if now - self._last < PLAIN_LINE_EVERY_S and done_launches < expected_launches:
+            return
+        self._last = now
+        rate = (now - self._start) / max(1, done_launches - self._done_before)
+        left_s = rate * (expected_launches - done_launches)
+        line = f"{done_launches}/{expected_launches} measured, about {left_s:.0f} s left, last: {doing}"
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+Watcher = Bar | Silent
 
 
 def watcher_for(console: Console) -> Bar | Lines:
