@@ -61,7 +61,7 @@ def main() -> None:
         _say(f"upbench: {error}", errors)
         sys.exit(error.exit_code)
     except OSError as error:
-        _say(f"upbench: {error.filename}: {error.strerror}.", errors)
+        _say(f"upbench: {error.filename}: {error.strerror}." if error.filename else f"upbench: {error}.", errors)
         sys.exit(EXIT_FAILED)
     except ValueError as error:
         # What an installed package offers as an upsampler is none. Only a command that has imported torch can meet it.

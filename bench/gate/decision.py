@@ -339,8 +339,12 @@ def _different_results(evidence: Evidence) -> tuple[str, ...]:
         return ()
     if reference.result.shape != candidate.result.shape:
         return (f"the output has shape {candidate.result.shape}, the reference's {reference.result.shape}",)
-    scale = float(np.abs(reference.result).max(initial=0.0)) or 1.0
-    difference = float(np.abs(candidate.result - reference.result).max(initial=0.0)) / scale
+    scale = float(np.abs(reference.result).max(initial=0.0, where=np.isfinite(reference.result))) or 1.0
+    # What is not a number on both sides does not differ, nor does the same infinity.
+    same = np.isclose(reference.result, candidate.result, rtol=0, atol=0, equal_nan=True)
+    with np.errstate(invalid="ignore"):
+        apart = np.where(same, 0.0, np.abs(candidate.result - reference.result))
+    difference = float(apart.max(initial=0.0)) / scale
     if not difference <= float(rtol):
         return (f"the output differs by {difference:.1e} of its largest value, allowed {float(rtol):.0e}",)
     return ()

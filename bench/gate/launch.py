@@ -43,7 +43,7 @@ With small pages a large buffer's place in the caches is drawn anew in every pro
 """
 
 QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
-LOG_LINES = 12
+LOG_LINES = 3
 
 END_S = 5.0
 """Allowed for fixtures to be torn down when a process is told to end."""
@@ -185,8 +185,9 @@ class LiveProcess:
     def _dead(self) -> SideError:
         code = self._process.wait()
         how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
-        last = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()][-LOG_LINES:]
-        return SideError(self.side, f"pytest on the {self.side.name} side {how}. Its last words: " + " | ".join(last))
+        lines = (line.strip(" =-_!") for line in self._log.read_text(errors="replace").splitlines())
+        last = " | ".join([line for line in lines if line][-LOG_LINES:])
+        return SideError(self.side, f"pytest on the {self.side.name} side {how}; its last words: {last}")
 
 
 class Pair:

@@ -14,12 +14,13 @@ from __future__ import annotations
 import ctypes
 import gc
 import hashlib
-import importlib.util
 import math
 import os
 import signal
 import sys
+import tempfile
 import time
+from collections.abc import Generator
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,23 @@ RESULT_BYTES = 64 << 20
 """Results that are compared between the sides are no larger than this."""
 
 PR_SET_PDEATHSIG = 1
+
+OPTIONS = {
+    # Projects often keep benchmarks out of their ordinary test runs.
+    "benchmark_skip": False,
+    "benchmark_only": False,
+    "benchmark_disable": False,
+    "benchmark_enable": True,
+    # All runs in this process.
+    "dist": "no",
+    "tx": [],
+    "numprocesses": 0,
+    # The candidate's side runs in the user's tree, where it is to leave nothing, nor meet the next process's files.
+    "basetemp": None,
+    "log_file": os.devnull,
+    "xmlpath": None,
+}
+"""pytest's options, its plugins' included, as they are in a live process whatever the project's settings say."""
 
 
 class Benchmark:
@@ -172,12 +190,17 @@ class Live:
         self._result: Any = None
         self._slowed: list[str] = []
 
+    @pytest.hookimpl(wrapper=True)
+    def pytest_load_initial_conftests(self, early_config: pytest.Config) -> Generator[None, None, None]:
+        # pytest-cov reads it here already. As an option it would be an error where that plugin is turned off.
+        early_config.known_args_namespace.no_cov = True
+        return (yield)
+
     @pytest.hookimpl(tryfirst=True)
     def pytest_configure(self, config: pytest.Config) -> None:
-        # Projects often keep benchmarks out of their ordinary test runs by an option in their settings.
-        for option in ("benchmark_skip", "benchmark_only", "benchmark_disable"):
-            setattr(config.option, option, False)
-        config.option.benchmark_enable = True
+        """Take back what a project's settings say for its ordinary test runs."""
+        for option, value in OPTIONS.items():
+            setattr(config.option, option, value)
         config.addinivalue_line("markers", "benchmark: mark a test with custom benchmark settings.")
 
     def pytest_sessionstart(self) -> None:
@@ -204,6 +227,8 @@ class Live:
             warmup_rounds: int = 0,
             iterations: int = 1,
         ) -> Any:
+            if setup and iterations > 1:
+                raise ValueError("Can't use more than 1 `iterations` with a `setup` function.")
             benchmark = Benchmark(
                 fixture._timer, target, args, kwargs, setup, teardown, iterations, fixture._disable_gc
             )
@@ -337,7 +362,9 @@ def _short(report: Any) -> str:
     if isinstance(report.longrepr, tuple):
         return str(report.longrepr[2])
     crash = getattr(report.longrepr, "reprcrash", None)
-    return str(crash.message if crash else report.longrepr).strip()
+    if crash is None:
+        return str(report.longrepr).strip()
+    return f"{str(crash.message).strip().splitlines()[0]} ({Path(crash.path).name}:{crash.lineno})"
 
 
 def main() -> None:
@@ -349,15 +376,15 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     descriptor, own, foreign, mode, *arguments = sys.argv[1:]
     sys.argv[1:] = arguments
-    # A script's folder stands first on the path; ours must not be there for anybody's import.
-    sys.path[0] = own
+    # A script's folder stands first on the path; ours must not be there for anybody's import. Nor must the tree be,
+    # unless PYTHONPATH has it: an installed package would be hidden by its own sources.
+    if not sys.flags.safe_path:
+        del sys.path[0]
     connection = Connection(int(descriptor))
-    if importlib.util.find_spec("xdist"):
-        arguments = [*arguments, "-n", "0"]
-    if importlib.util.find_spec("pytest_cov"):
-        arguments = [*arguments, "--no-cov"]
+    # Without its plugin for the cache, pytest would not know options such as --failed-first.
+    cache = Path(tempfile.gettempdir(), f"cache-{os.getpid()}")
     plugin = Live(connection, Path(own).resolve(), Path(foreign).resolve(), examining=mode == "examine")
-    code = pytest.main(["-p", "no:cacheprovider", "--assert=plain", *arguments], plugins=[plugin])
+    code = pytest.main(["--assert=plain", *arguments, "-o", f"cache_dir={cache}"], plugins=[plugin])
     sys.stdout.flush()
     # Taking a large library apart, module by module, takes as long as importing it.
     os._exit(int(code))

@@ -87,7 +87,7 @@ def run(suite: Suite, settings: Settings, watcher: Watcher) -> Report:
     start = time.monotonic()
     commit = commit_of(settings.reference, suite.root)
     with two_sides(suite, settings.reference, settings.install) as (reference, candidate, scratch), watcher:
-        gate = _Gate((reference, candidate), scratch, settings, watcher, start)
+        gate = _Gate(suite, (reference, candidate), scratch, settings, watcher, start)
         with gate.pairs():
             gate.examine()
             gate.screen()
@@ -101,6 +101,7 @@ def run(suite: Suite, settings: Settings, watcher: Watcher) -> Report:
 class _Gate:
     """The state of a gate while it runs."""
 
+    suite: Suite
     sides: tuple[Side, Side]
     scratch: Path
     settings: Settings
@@ -209,7 +210,7 @@ class _Gate:
         by_name = {each.nodeid: each for each in self.evidence}
         by_name |= {name: Evidence(name, series) for name, series in self.controls.items()}
         order = grouped_at_random(nodeids, CONTROLS if controls else (), self._rng)
-        return zip((by_name[name] for name in order), [*order[1:], None], strict=True)
+        return zip((by_name[name] for name in order), [*order[1:], None][: len(order)], strict=True)
 
     def _guarded(self, evidence: Evidence, measure: Callable[[], Measurement]) -> Measurement | None:
         """Measure, and hold a process that dies against the benchmark that it died in; None if one did."""
@@ -247,9 +248,9 @@ class _Gate:
                 raise SideError(
                     side, f"The {side.name} side has imported {foreign[0]}, which is the other side's code."
                 )
-        suite = {each.nodeid.split("::")[0] for each in self.evidence}
-        own = [name for name in loaded[1][0] if name not in suite and not name.endswith("conftest.py")]
-        if not own and not self.sides[1].installed:
+        ran = any(each.examined for each in self.evidence)
+        own = [name for name in loaded[1][0] if not self.suite.has(Path(name))]
+        if ran and not own and not self.sides[1].installed:
             self.notes.append(
                 "No code of the repository was imported but the suite itself: both sides have measured the same "
                 "installed packages. Should the code under test be installed, use --venv."

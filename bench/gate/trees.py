@@ -16,14 +16,19 @@ import tempfile
 import tomllib
 from collections.abc import Iterator, Sequence
 from configparser import ConfigParser
+from configparser import Error as ConfigParserError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from bench.errors import UsageError, UserError
 
 PYTEST_SETTINGS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """Where pytest looks for its settings, in its own order."""
+
+OF_HOOKS = ("GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
+"""Variables that git sets for its hooks."""
 
 NOT_SUITE = shutil.ignore_patterns("__pycache__", ".benchmarks", ".pytest_cache", "*.pyc")
 
@@ -75,6 +80,10 @@ class Suite:
         found = (self._in_repository(argument) for argument in self.arguments)
         return [path for path in found if path is not None]
 
+    def has(self, file: Path) -> bool:
+        """Whether a file, relative to the root, is laid over the reference's tree rather than its own."""
+        return file.name == "conftest.py" or any(file == path or path in file.parents for path in self.paths)
+
     def arguments_in(self, tree: Path) -> tuple[str, ...]:
         """The arguments with absolute paths moved into another tree; relative ones hold in any."""
         return tuple(
@@ -95,7 +104,7 @@ def find_suite(arguments: Sequence[str]) -> Suite:
     """Read what is to be measured; without a path, what the project's settings call ``benchmark_paths``.
 
     Raises:
-        UsageError: not in a git repository, no such path, or nothing named at all.
+        UsageError: not in a git repository, no such path, nothing named at all, or all of the repository.
     """
     root, folder = repository_root(), Path.cwd().resolve()
     for argument in arguments:
@@ -111,6 +120,11 @@ def find_suite(arguments: Sequence[str]) -> Suite:
     if not suite.paths:
         raise UsageError(
             "Name the files or folders of the benchmark suite, or set benchmark_paths in pytest's settings."
+        )
+    if Path() in suite.paths:
+        raise UsageError(
+            f"{root} is the whole repository, of which both sides would then run the candidate's code: "
+            "name the files or folders of the benchmark suite."
         )
     return suite
 
@@ -163,22 +177,31 @@ def two_sides(suite: Suite, reference: str, install: str | None) -> Iterator[tup
             raise TreeError(f"git cannot make a worktree of {reference}: {made.stderr.strip()}")
         sides = []
         for name, place in (("reference", tree), ("candidate", suite.root)):
-            python = sys.executable if install is None else _environment(scratch / f"{name}-python", place, install)
+            python = sys.executable
+            if install is not None:
+                # A build leaves files where it runs, which must not be the user's tree.
+                source = tree if place == tree else _working_copy(suite.root, scratch / "candidate")
+                python = _environment(scratch / f"{name}-python", source, install)
             folder = place / suite.folder.relative_to(suite.root)
             folder.mkdir(parents=True, exist_ok=True)
-            path = _search_path(None if install else place, suite.root)
+            path = _search_path(place, suite.root, install is not None)
             sides.append(Side(name, place, folder, python, suite.arguments_in(place), path, install is not None))
         # After the installation, for which the reference has settings of its own.
         _lay_over(suite, tree)
         yield sides[0], sides[1], scratch
 
 
-def _search_path(tree: Path | None, root: Path) -> str:
-    """This tree's code before anything installed; what pointed into the user's tree is left out."""
-    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    elsewhere = [entry for entry in inherited if not Path(entry).resolve().is_relative_to(root)]
-    own = [] if tree is None else [str(tree), str(tree / "src")]
-    return os.pathsep.join([*own, *elsewhere])
+def _search_path(tree: Path, root: Path, installed: bool) -> str:
+    """This tree's code before anything else; what points into the user's tree points into this one instead."""
+    own, elsewhere = [tree, tree / "src"], []
+    for entry in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
+        path = Path(entry).resolve()
+        if path.is_relative_to(root):
+            own.append(tree / path.relative_to(root))
+        else:
+            elsewhere.append(path)
+    # An installed package would be hidden by its own sources.
+    return os.pathsep.join(map(str, elsewhere if installed else [*own, *elsewhere]))
 
 
 @contextmanager
@@ -191,6 +214,7 @@ def scratch_folder(root: Path) -> Iterator[Path]:
         ["sh", "-c", f"cat >/dev/null; rm -rf {shlex.quote(str(scratch))}; {forget}"],
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
+        env=_git_environment(),
         start_new_session=True,
     )
     try:
@@ -216,10 +240,21 @@ def _copy(source: Path, target: Path) -> None:
     else:
         target.unlink(missing_ok=True)
     if source.is_dir():
-        shutil.copytree(source, target, ignore=NOT_SUITE)
+        shutil.copytree(source, target, ignore=NOT_SUITE, ignore_dangling_symlinks=True)
     elif source.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(source, target)
+
+
+def _working_copy(root: Path, copy: Path) -> Path:
+    """A worktree with what the user's holds, uncommitted changes included, but for ignored files."""
+    made = _git("worktree", "add", "--detach", "--quiet", str(copy), "HEAD", folder=root)
+    if made.returncode:
+        raise TreeError(f"git cannot make a worktree of HEAD: {made.stderr.strip()}")
+    listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root)
+    for name in filter(None, listed.stdout.split("\0")):
+        _copy(root / name, copy / name)
+    return copy
 
 
 def _environment(folder: Path, tree: Path, install: str) -> str:
@@ -238,24 +273,42 @@ def _environment(folder: Path, tree: Path, install: str) -> str:
 
 
 def _benchmark_paths(root: Path) -> list[str]:
-    """The ini option ``benchmark_paths`` of the project, which ``pytest --benchmark`` reads as well."""
+    """The ini option ``benchmark_paths`` of the project, which ``pytest --benchmark`` reads as well.
+
+    Raises:
+        UsageError: a file of settings cannot be read.
+    """
     for name in PYTEST_SETTINGS:
         file = root / name
         if not file.exists():
             continue
-        if file.suffix == ".toml":
-            tables = tomllib.loads(file.read_text())
-            options = tables.get("pytest") or tables.get("tool", {}).get("pytest", {}).get("ini_options", {})
-        else:
-            parser = ConfigParser(interpolation=None)
-            parser.read(file)
-            section = "tool:pytest" if name == "setup.cfg" else "pytest"
-            options = dict(parser[section]) if section in parser else {}
-        paths = options.get("benchmark_paths", [])
+        try:
+            paths = _options(file).get("benchmark_paths", [])
+        except (ConfigParserError, ValueError) as error:
+            raise UsageError(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
         if paths:
             return paths.split() if isinstance(paths, str) else list(paths)
     return []
 
 
+def _options(file: Path) -> dict[str, Any]:
+    """What one of pytest's files of settings says."""
+    if file.suffix == ".toml":
+        tables = tomllib.loads(file.read_text())
+        settings = tables.get("pytest") or tables.get("tool", {}).get("pytest", {})
+        return dict(settings.get("ini_options") or settings)
+    parser = ConfigParser(interpolation=None)
+    parser.read(file)
+    section = "tool:pytest" if file.name == "setup.cfg" else "pytest"
+    return dict(parser[section]) if section in parser else {}
+
+
 def _git(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    return subprocess.run(
+        ["git", *arguments], cwd=folder, env=_git_environment(), capture_output=True, text=True, check=False
+    )
+
+
+def _git_environment() -> dict[str, str]:
+    """Without what git tells its hooks, as which a gate may run: a worktree would be made in the user's index."""
+    return {name: value for name, value in os.environ.items() if name not in OF_HOOKS}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement, product
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -12,9 +14,12 @@ from bench.statistics import (
     Comparison,
     Interval,
     compare_latencies,
+    detectable_ratio,
     geometric_mean,
     latency_interval,
     launch_interval,
+    signed_rank_interval,
+    signed_rank_p,
 )
 
 latencies = st.lists(st.floats(1e-6, 10.0), min_size=2, max_size=12)
@@ -108,3 +113,89 @@ def test_equal_samples_are_not_different_and_constant_ones_are() -> None:
 
 def test_one_launch_is_too_few() -> None:
     assert compare_latencies([1.0], [1.0, 2.0]) is None
+
+
+def test_the_signed_rank_p_is_the_share_of_all_signs_that_say_as_much() -> None:
+    values, centre = [0.3, -0.1, 0.25, 0.5, 0.07, -0.02, 0.11], 0.01
+    differences = np.array(values) - centre
+    ranks = stats.rankdata(np.abs(differences))
+    said = ranks[differences > 0].sum()
+    of_all_signs = [ranks[np.array(signs)].sum() >= said for signs in product((False, True), repeat=len(ranks))]
+    assert signed_rank_p(values, centre) == pytest.approx(np.mean(of_all_signs))
+
+
+def test_a_wild_value_is_one_rank_however_wild() -> None:
+    values = [0.01, -0.02, 0.03, 0.04, -0.05, 0.06]
+    assert signed_rank_p([*values, 0.07], 0.0) == signed_rank_p([*values, 1e6], 0.0)
+
+
+@pytest.mark.parametrize("values", [[], [0.5], [0.5, 0.5, 0.5]])
+def test_values_that_are_all_at_the_centre_say_nothing(values: list[float]) -> None:
+    assert signed_rank_p(values, 0.5) == 1.0
+
+
+@pytest.mark.parametrize("confidence", [0.8, 0.95, 0.99])
+@pytest.mark.parametrize("count", [8, 9, 12, 20, 31])
+def test_the_signed_rank_interval_holds_what_scipys_test_does_not_reject(count: int, confidence: float) -> None:
+    values = np.random.default_rng(count).normal(size=count)
+    interval = signed_rank_interval(list(values), confidence)
+    assert interval is not None
+
+    def rejected(centre: float) -> bool:
+        return bool(stats.wilcoxon(values - centre, method="exact").pvalue <= 1 - confidence)
+
+    inside, outside = 1e-9, -1e-9
+    assert not rejected(interval.low + inside)
+    assert not rejected(interval.high - inside)
+    assert rejected(interval.low + outside)
+    assert rejected(interval.high - outside)
+
+
+def test_three_values_just_give_a_signed_rank_interval_of_75_percent() -> None:
+    assert signed_rank_interval([4.0, 1.0, 2.0], 0.75) == Interval(1.0, 2.25, 4.0)
+    assert signed_rank_interval([4.0, 1.0, 2.0], 0.76) is None
+
+
+@given(st.lists(st.floats(-10.0, 10.0), min_size=6, max_size=15))
+def test_the_signed_rank_estimate_is_the_median_of_all_means_of_two(values: list[float]) -> None:
+    interval = signed_rank_interval(values)
+    assert interval is not None
+    assert interval.low <= interval.estimate <= interval.high
+    averages = [(a + b) / 2 for a, b in combinations_with_replacement(values, 2)]
+    assert interval.estimate == pytest.approx(float(np.median(averages)))
+
+
+@pytest.mark.parametrize("count", [6, 8, 12])
+def test_the_signed_rank_interval_covers_the_centre_in_95_of_100_runs_whatever_the_tails(count: int) -> None:
+    random = np.random.default_rng(0)
+    covered = 0
+    for _ in range(2000):
+        interval = signed_rank_interval(list(random.standard_cauchy(size=count)))
+        assert interval is not None
+        covered += interval.low <= 0.0 <= interval.high
+    # Six values can give 96.9 % or 93.8 % and nothing between.
+    assert 0.945 <= covered / 2000 <= 0.98
+
+
+@pytest.mark.parametrize(("count", "confidence"), [(0, 0.95), (1, 0.95), (5, 0.95), (7, 0.99)])
+def test_there_is_no_signed_rank_interval_of_too_few_values(count: int, confidence: float) -> None:
+    values = [float(value) for value in range(count)]
+    assert signed_rank_interval(values, confidence) is None
+    assert signed_rank_interval([float(value) for value in range(max(count, 5) + 1)], confidence) is not None
+
+
+@pytest.mark.parametrize("count", [6, 12, 24])
+def test_a_detectable_ratio_is_found_in_8_of_10_runs(count: int) -> None:
+    random = np.random.default_rng(0)
+    spread = stats.norm.ppf((np.arange(count) + 0.5) / count)
+    detectable = detectable_ratio(list(spread / spread.std(ddof=1)), 0.01, 0.05)
+    found = [signed_rank_p(list(random.normal(detectable, 1.0, size=count)), 0.01) <= 0.05 for _ in range(500)]
+    assert 0.75 <= np.mean(found) <= 0.87
+
+
+def test_a_detectable_ratio_goes_with_the_spread_and_starts_from_the_tolerance() -> None:
+    values = [0.01, -0.02, 0.03, 0.04, -0.05, 0.06]
+    above = detectable_ratio(values, 0.0, 0.05)
+    assert detectable_ratio([3 * value + 1 for value in values], 0.0, 0.05) == pytest.approx(3 * above)
+    assert detectable_ratio(values, 0.2, 0.05) == pytest.approx(0.2 + above)
+    assert detectable_ratio(values, 0.0, 0.005) > above
