@@ -8,15 +8,16 @@ had become a suspect. Everything else is open and is measured on, as long as the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import count
 from typing import Literal
 
 import numpy as np
 
 from bench.comparison import EXACT
 from bench.gate.launch import Closed
-from bench.statistics import Interval, detectable_ratio, signed_rank_interval, signed_rank_p
+from bench.statistics import Interval, signed_rank_interval, signed_rank_p, signed_rank_reach
 
 Standing = Literal["clear", "slower", "open"]
 Kind = Literal["error", "regression", "undecided", "improvement", "same", "new", "skipped"]
@@ -100,10 +101,9 @@ class Series:
         if len(values) < SCREENING:
             return "open"
         look = 1 + (len(self.fresh) - CONFIRMING) // ROUND
-        if look >= 1 and signed_rank_p(self.fresh, rule.log_tolerance) <= LEVEL:
-            level = LEVEL / (look * (look + 1)) / family
-            if signed_rank_p(values, rule.log_tolerance) <= level:
-                return "slower"
+        confirmed = look >= 1 and signed_rank_p(self.fresh, rule.log_tolerance) <= LEVEL
+        if confirmed and signed_rank_p(values, rule.log_tolerance) <= _level(look, family):
+            return "slower"
         ruled_out = signed_rank_p([-value for value in values], -rule.log_target) <= LEVEL
         return "clear" if ruled_out else "open"
 
@@ -124,13 +124,23 @@ class Series:
         return interval and Interval(*(float(np.exp(v)) for v in (interval.low, interval.estimate, interval.high)))
 
     def detectable(self, rule: Rule, family: int) -> float | None:
-        """The smallest slowdown that would have been found in 8 of 10 runs, at the first look that may find one."""
+        """The smallest slowdown that would have been called slower in 8 of 10 runs, at the first look that may say so.
+
+        It rests on how far the launches of this series differ. In a large family the first looks may say nothing, as
+        no twelve launches could reach their level.
+        """
         values = self.values
         if len(values) < SCREENING:
             return None
-        repeats = max(1.0, (SCREENING + CONFIRMING) / len(values))
-        spread = detectable_ratio(values, 0.0, LEVEL / 2 / family) / np.sqrt(repeats)
-        return float(np.expm1(rule.log_tolerance + spread))
+        looks = ((CONFIRMING + ROUND * (look - 1), _level(look, family)) for look in count(1))
+        fresh, level = next((fresh, level) for fresh, level in looks if 2.0 ** -(SCREENING + fresh) <= level)
+        reach = signed_rank_reach(SCREENING + fresh, level, fresh, LEVEL)
+        return float(np.expm1(rule.log_tolerance + reach * float(np.std(values, ddof=1))))
+
+
+def _level(look: int, family: int) -> float:
+    """What the k-th look may use of the family's level; all looks together use it up."""
+    return LEVEL / (look * (look + 1)) / family
 
 
 @dataclass
@@ -335,8 +345,10 @@ def _different_results(evidence: Evidence) -> tuple[str, ...]:
         return ()
     reference, candidate = evidence.examined
     rtol = candidate.extra_info.get("result_rtol")
-    if rtol is None or reference.result is None or candidate.result is None:
+    if rtol is None or reference.result is candidate.result is None:
         return ()
+    if reference.result is None or candidate.result is None:
+        return ("the output is too large to compare on one side alone",)
     if reference.result.shape != candidate.result.shape:
         return (f"the output has shape {candidate.result.shape}, the reference's {reference.result.shape}",)
     scale = float(np.abs(reference.result).max(initial=0.0, where=np.isfinite(reference.result))) or 1.0
@@ -373,15 +385,8 @@ def _other_changes(evidence: Evidence, rule: Rule) -> tuple[tuple[str, ...], tup
     worse: list[str] = []
     better: list[str] = []
     reference, candidate = evidence.examined or (Closed("passed"), Closed("passed"))
-    for key in rule.exact:
-        before, after = reference.extra_info.get(key), candidate.extra_info.get(key)
-        if before == after:
-            continue
-        if not (isinstance(before, int | float) and isinstance(after, int | float)):
-            # A quantity that is no longer stated could hide anything.
-            (worse if after is None else better).append(f"{key}: {before} → {after}")
-        else:
-            (worse if after > before else better).append(f"{key}: {before:,} → {after:,}")
+    for key, change, is_worse in exact_changes(reference.extra_info, candidate.extra_info, rule.exact):
+        (worse if is_worse else better).append(f"{key}: {change}")
     growth = evidence.memory_growth
     if growth:
         change = f"resident peak: {max(evidence.peaks[0]) / 2**20:.1f} → {max(evidence.peaks[1]) / 2**20:.1f} MiB"
@@ -406,6 +411,25 @@ def _whole(
     elif not judge_latency:
         outcome, sentence = "regression", _sentence(condemned, "failed or got worse")
     return Decision(outcome, sentence, tuple(verdicts), controls)
+
+
+def exact_changes(
+    before: Mapping[str, object], after: Mapping[str, object], keys: Sequence[str]
+) -> Iterator[tuple[str, str, bool]]:
+    """The exact quantities that differ: key, change in words, and whether it is for the worse.
+
+    Only a number that became smaller, or one that was not stated before, is not: what is no longer stated, or no longer
+    a number, could hide anything.
+    """
+    for key in keys:
+        old, new = before.get(key), after.get(key)
+        if old == new:
+            continue
+        numbers = all(isinstance(value, int | float) and np.isfinite(value) for value in (old, new))
+        if numbers:
+            yield key, f"{old:,} → {new:,}", new > old  # type: ignore[operator]
+        else:
+            yield key, f"{old} → {new}", old is not None
 
 
 def _outcome(verdicts: Sequence[Verdict], contaminated: Sequence[str], rule: Rule) -> tuple[Outcome, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 from bench.errors import UsageError
@@ -43,17 +44,25 @@ def slow_down(tree: Path, name: str, share: float) -> None:
         share: 0.05 for 5 % more time in each call.
 
     Raises:
-        UsageError: the tree has no such module.
+        UsageError: the tree has no such module, or that no such plain function.
     """
     module, _, function = name.partition(":")
-    relative = Path(*module.split("."))
-    places = [
-        tree / source / path
-        for source in ("", "src")
-        for path in (relative.with_suffix(".py"), relative / "__init__.py")
-    ]
+    stem = Path(*module.split("."))
+    files = (stem.with_suffix(".py"), stem / "__init__.py") if all(map(str.isidentifier, module.split("."))) else ()
+    places = [tree / source / file for source in ("", "src") for file in files]
     found = next((place for place in places if place.is_file()), None)
-    if found is None or not function:
-        raise UsageError(f"--slow needs MODULE:FUNCTION of a module in the repository; got {name!r}.")
+    if found is None or not _is_plain_function(found, function):
+        raise UsageError(
+            f"--slow needs MODULE:FUNCTION or MODULE:CLASS.METHOD, undecorated, in the repository; got {name!r}."
+        )
     with found.open("a") as file:
         file.write(SOURCE.format(attribute=SLOWED, function=function, name=name, share=share))
+
+
+def _is_plain_function(file: Path, function: str) -> bool:
+    """Whether the module defines it itself and without a decorator, which would see what replaces it differently."""
+    body: list[ast.stmt] = ast.parse(file.read_text()).body
+    *classes, name = function.split(".")
+    for each in classes:
+        body = [statement for c in body if isinstance(c, ast.ClassDef) and c.name == each for statement in c.body]
+    return any(isinstance(each, ast.FunctionDef) and each.name == name and not each.decorator_list for each in body)

@@ -57,7 +57,8 @@ def _cells(verdict: Verdict) -> tuple[str, ...]:
 def seconds_text(seconds: float) -> str:
     """Three digits and a unit, such as ``12.3 ms``."""
     for unit, size in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= size:
+        # 0.9996 ms has four digits in microseconds, rounded.
+        if seconds >= 0.9995 * size:
             return f"{seconds / size:.3g} {unit}"
     return f"{seconds / 1e-9:.3g} ns"
 
@@ -123,32 +124,46 @@ def markdown(report: Report, settings: Settings) -> str:
 
 
 def _markdown_table(verdicts: Sequence[Verdict]) -> str:
-    cells = [[*numbers, f"`{name}`", reason] for *numbers, name, reason in rows(verdicts)]
+    cells = [[*map(_cell, (*numbers, f"`{name}`", reason))] for *numbers, name, reason in rows(verdicts)]
     return str(tabulate(cells, headers=HEADINGS, tablefmt="github", disable_numparse=True))
+
+
+def _cell(text: str) -> str:
+    """What a table's cell can hold: one line, and no bar that would end it."""
+    return " ".join(text.split()).replace("|", "\\|")
 
 
 def junit(report: Report) -> str:
     """A test suite with a case for each benchmark and pool, and one for the outcome as a whole."""
     suite = TestSuite("upbench gate")
-    suite.time = report.seconds
+    passes = report.decision.outcome == "pass"
     for verdict in report.decision.verdicts:
-        case = TestCase(verdict.name, classname="benchmark pool" if verdict.pool else "benchmark")
-        text = "; ".join(verdict.reasons)
-        if verdict.kind == "regression":
-            case.result = [Failure(text, "regression")]
-        elif verdict.kind == "error":
+        case = TestCase(_printable(verdict.name), classname="benchmark pool" if verdict.pool else "benchmark")
+        text = _printable("; ".join(verdict.reasons))
+        if verdict.kind == "error":
             case.result = [Error(text, "error")]
-        elif verdict.kind in ("undecided", "skipped"):
+        elif verdict.kind == "regression" and not passes:
+            case.result = [Failure(text, "regression")]
+        elif verdict.kind in ("regression", "undecided", "skipped"):
+            # A latency that is only reported must not fail what reads this file.
             case.result = [Skipped(f"{verdict.kind}: {text}")]
-        case.system_out = " | ".join(f"{h}: {c}" for h, c in zip(HEADINGS, _cells(verdict), strict=True))
+        cells = (_printable(cell) for cell in _cells(verdict))
+        case.system_out = " | ".join(f"{heading}: {cell}" for heading, cell in zip(HEADINGS, cells, strict=True))
         suite.add_testcase(case)
     whole = TestCase("outcome", classname="gate")
     if report.decision.outcome == "inconclusive":
         whole.result = [Error(report.decision.sentence, "inconclusive")]
+    # The sum of the cases' times is what the library takes the suite's to be.
+    whole.time = report.seconds
     suite.add_testcase(whole)
     xml = JUnitXml()
     xml.add_testsuite(suite)
     return str(xml.tostring().decode())
+
+
+def _printable(text: str) -> str:
+    """Without the control characters that XML cannot hold, such as a terminal's colours."""
+    return "".join(character for character in text if character.isprintable() or character == "\n")
 
 
 def as_dict(report: Report, settings: Settings, machine: dict[str, Any]) -> dict[str, Any]:

@@ -53,7 +53,7 @@ class Rate:
 
     @property
     def text(self) -> str:
-        """Such as ``98.0% (93.0% to 99.8%), 98 of 100``."""
+        """Such as ``98.0% (93.0% to 99.4%), 98 of 100``."""
         if not self.of:
             return "–"
         low, high = self.interval

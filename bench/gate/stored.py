@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bench.comparison import EXACT, Row, compare_runs, machine_differences
-from bench.gate.decision import Decision, Kind, Rule, Verdict
+from bench.comparison import Row, compare_runs, machine_differences
+from bench.gate.decision import Decision, Kind, Rule, Verdict, exact_changes
 from bench.record import Record, Run
 
 LATENCY_VERDICTS: dict[str, Kind] = {"B slower": "regression", "B faster": "improvement"}
@@ -54,12 +54,12 @@ def _verdict(row: Row, a: Record | None, b: Record | None, rule: Rule, judge_lat
         reasons.append(f"{row.verdict}: {ratio.estimate:.3f} times A's time")
     elif row.verdict == "too few launches":
         kind, reasons = "undecided", [row.verdict]
-    for key in EXACT:
-        before, after = a.quantities[key], b.quantities[key]
-        if before != after:
-            reasons.append(f"{key}: {before} → {after}")
-            if after is None or (before is not None and after > before):
-                kind = "regression"
+    for key, change, is_worse in exact_changes(a.quantities, b.quantities, rule.exact):
+        reasons.insert(0, f"{key}: {change}")
+        if is_worse:
+            kind = "regression"
+        elif kind == "same":
+            kind = "improvement"
     return Verdict(
         row.case_id,
         kind,

@@ -14,12 +14,12 @@ from bench.statistics import (
     Comparison,
     Interval,
     compare_latencies,
-    detectable_ratio,
     geometric_mean,
     latency_interval,
     launch_interval,
     signed_rank_interval,
     signed_rank_p,
+    signed_rank_reach,
 )
 
 latencies = st.lists(st.floats(1e-6, 10.0), min_size=2, max_size=12)
@@ -184,18 +184,18 @@ def test_there_is_no_signed_rank_interval_of_too_few_values(count: int, confiden
     assert signed_rank_interval([float(value) for value in range(max(count, 5) + 1)], confidence) is not None
 
 
-@pytest.mark.parametrize("count", [6, 12, 24])
-def test_a_detectable_ratio_is_found_in_8_of_10_runs(count: int) -> None:
-    random = np.random.default_rng(0)
-    spread = stats.norm.ppf((np.arange(count) + 0.5) / count)
-    detectable = detectable_ratio(list(spread / spread.std(ddof=1)), 0.01, 0.05)
-    found = [signed_rank_p(list(random.normal(detectable, 1.0, size=count)), 0.01) <= 0.05 for _ in range(500)]
-    assert 0.75 <= np.mean(found) <= 0.87
+@pytest.mark.parametrize(("count", "level"), [(6, 0.05), (12, 0.05), (12, 0.001), (24, 0.001)])
+def test_a_shift_within_reach_is_seen_in_8_of_10_runs(count: int, level: float) -> None:
+    random = np.random.default_rng(1)
+    reach = signed_rank_reach(count, level, count, level)
+    found = [signed_rank_p(list(random.normal(reach, 1.0, size=count)), 0.0) <= level for _ in range(500)]
+    assert 0.74 <= np.mean(found) <= 0.86
 
 
-def test_a_detectable_ratio_goes_with_the_spread_and_starts_from_the_tolerance() -> None:
-    values = [0.01, -0.02, 0.03, 0.04, -0.05, 0.06]
-    above = detectable_ratio(values, 0.0, 0.05)
-    assert detectable_ratio([3 * value + 1 for value in values], 0.0, 0.05) == pytest.approx(3 * above)
-    assert detectable_ratio(values, 0.2, 0.05) == pytest.approx(0.2 + above)
-    assert detectable_ratio(values, 0.0, 0.005) > above
+def test_a_level_that_so_few_values_cannot_reach_is_out_of_reach() -> None:
+    assert signed_rank_reach(12, 1 / 5000, 6, 0.05) == float("inf")
+    assert signed_rank_reach(12, 1 / 4000, 5, 1 / 64) == float("inf")
+
+
+def test_a_further_condition_on_the_last_values_needs_a_larger_shift() -> None:
+    assert signed_rank_reach(12, 0.05, 6, 0.02) > signed_rank_reach(12, 0.05, 12, 0.05)

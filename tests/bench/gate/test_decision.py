@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
 from bench.gate import decision
 from bench.gate.decision import (
@@ -167,10 +168,22 @@ def test_the_documented_example_has_the_documented_interval() -> None:
     assert [round(v, 3) for v in (ratio.low, ratio.estimate, ratio.high)] == [1.038, 1.050, 1.064]
 
 
-@pytest.mark.parametrize(("wild", "seen"), [(0.240, 0.089), (0.070, 0.037)])
+@pytest.mark.parametrize(("wild", "seen"), [(0.240, 0.099), (0.070, 0.041)])
 def test_the_documented_example_has_the_documented_power(wild: float, seen: float) -> None:
     values = [wild if value == 0.240 else value for value in (*SCREENED, *FOLLOWED)]
-    assert series(values).detectable(Rule(), 8) == pytest.approx(seen, abs=5e-4)
+    assert series(values).detectable(Rule(), 8) == pytest.approx(seen, abs=6e-4)
+
+
+@pytest.mark.parametrize("family", [1, 30, 100])
+def test_what_could_have_been_seen_is_called_slower_in_8_of_10_runs(family: int) -> None:
+    random = np.random.default_rng(0)
+    launches = random.normal(0, 1, size=(300, SCREENING + CONFIRMING))
+    launches = 0.015 * (launches - launches.mean()) / launches.std()
+    typical = stats.norm.ppf((np.arange(12) + 0.5) / 12)
+    seen = series(list(0.015 * typical / typical.std(ddof=1))).detectable(Rule(), family)
+    assert seen is not None
+    found = [series(list(np.log1p(seen) + row)).standing(Rule(), family) == "slower" for row in launches]
+    assert 0.72 <= np.mean(found) <= 0.9
 
 
 def test_less_is_seen_in_a_larger_family() -> None:
@@ -578,3 +591,33 @@ def test_a_slowdown_of_a_tenth_is_found_and_nothing_else() -> None:
     shifts = [float(np.log(1.1)), *[0.0] * 29]
     gates = [found_slower(shifts, Rule(), random) for _ in range(100)]
     assert gates.count([0]) >= 95
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "kind"),
+    [
+        (10, float("nan"), "regression"),
+        (float("nan"), float("nan"), "regression"),
+        (5, "x", "regression"),
+        (None, 5, "improvement"),
+        (5, 4.5, "improvement"),
+    ],
+)
+def test_only_a_smaller_number_or_a_first_one_is_better(before: Any, after: Any, kind: str) -> None:
+    case = stating({"flops": before}, {"flops": after})
+    (verdict,) = decide([case], {}, Rule()).verdicts
+    assert verdict.kind == kind
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), float("-inf")])
+def test_what_is_no_number_on_both_sides_does_not_differ(value: float) -> None:
+    assert decide([returning([1.0, value], [1.0, value], result_rtol=1e-5)], {}, Rule()).outcome == "pass"
+    assert decide([returning([1.0, 2.0], [1.0, value], result_rtol=1e-5)], {}, Rule()).outcome == "regression"
+
+
+def test_an_output_that_became_too_large_to_compare_is_an_error() -> None:
+    case = returning([1.0], [1.0], result_rtol=1e-5)
+    assert case.examined is not None
+    case.examined = (case.examined[0], Closed("passed", extra_info={"result_rtol": 1e-5}))
+    (verdict,) = decide([case], {}, Rule()).verdicts
+    assert verdict.kind == "error"

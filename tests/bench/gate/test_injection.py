@@ -21,6 +21,10 @@ SOURCE = '''
 from __future__ import annotations
 
 CLOCK = None
+NO_FUNCTION = (
+    *("package.other:double", "module:double", "package.module", "package.module:", "package.module:typo"),
+    *(":double", ""),
+)
 
 
 def double(value, *, seconds=1.0):
@@ -160,9 +164,39 @@ def test_a_module_is_found_in_the_tree_and_in_src(file: str, tmp_path: Path, clo
     assert vars(sys)["_upbench_slowed"] == {"package.module:double"}
 
 
-@pytest.mark.parametrize("name", ["package.other:double", "module:double", "package.module", "package.module:"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "package.other:double",
+        "module:double",
+        "package.module",
+        "package.module:",
+        ":double",
+        "",
+        "package.module:typo",
+    ],
+)
 def test_what_names_no_function_of_a_module_is_refused(name: str, tmp_path: Path) -> None:
     path = written(tmp_path)
-    with pytest.raises(UsageError, match=r"--slow needs MODULE:FUNCTION of a module in the repository; got "):
+    with pytest.raises(UsageError, match="--slow needs MODULE:FUNCTION or MODULE:CLASS.METHOD, undecorated"):
         slow_down(tmp_path, name, 0.05)
     assert path.read_text() == SOURCE
+
+
+def test_nothing_outside_the_tree_is_written(tmp_path: Path) -> None:
+    tree, outside = tmp_path / "tree", tmp_path / "victim.py"
+    tree.mkdir()
+    outside.write_text("def double(value):\n    return 2 * value\n")
+    for name in (f"{tmp_path}/victim:double", "..victim:double"):
+        with pytest.raises(UsageError):
+            slow_down(tree, name, 0.05)
+    assert "_slowed_on_purpose" not in outside.read_text()
+
+
+@pytest.mark.parametrize("decorator", ["staticmethod", "classmethod", "property"])
+def test_what_a_decorator_would_see_differently_is_refused(decorator: str, tmp_path: Path) -> None:
+    source = f"class Box:\n    @{decorator}\n    def inside(self):\n        return 1\n"
+    (tmp_path / "box.py").write_text(source)
+    with pytest.raises(UsageError, match="undecorated"):
+        slow_down(tmp_path, "box:Box.inside", 0.05)
+    assert (tmp_path / "box.py").read_text() == source

@@ -243,3 +243,27 @@ def test_json_has_every_launch_of_every_benchmark_and_control() -> None:
     assert verdicts[FAILED.name]["log_ratios"] == []
     assert verdicts[POOL.name]["log_ratios"] is None
     assert found["controls"] == {"copy": [0.001, -0.002]}
+
+
+def test_junit_can_be_read_whatever_a_dying_process_has_printed() -> None:
+    report = report_of(Verdict("test_a", "error", ("last words: \x1b[31mred\x00",)))
+    (error,) = cases(report)["test_a"].iter("error")
+    assert error.get("message") == "last words: [31mred"
+
+
+def test_junit_of_a_gate_that_passes_fails_nobody() -> None:
+    document = ElementTree.fromstring(junit(report_of(SLOWER, outcome="pass")))
+    assert [each.get("failures") for each in document.iter("testsuite")] == ["0"]
+
+
+def test_junit_says_how_long_the_gate_took() -> None:
+    report = report_of(SAME)
+    (suite,) = ElementTree.fromstring(junit(report)).iter("testsuite")
+    assert float(suite.get("time", "nan")) == pytest.approx(report.seconds)
+
+
+def test_a_bar_or_a_new_line_does_not_break_the_markdown_table() -> None:
+    report = report_of(Verdict("test_x[a|b]", "error", ("first\nsecond | third",)))
+    (line,) = [line for line in markdown(report, SETTINGS).splitlines() if "test_x" in line and line.startswith("|")]
+    assert r"`test_x[a\|b]`" in line
+    assert r"first second \| third" in line

@@ -72,12 +72,13 @@ def test_a_verdict_has_both_latencies_and_their_ratio() -> None:
 
 def test_an_exact_quantity_that_grew_is_a_regression() -> None:
     decision = judged(of(), of(params=2321))
-    assert (decision.exit_code, only(decision).reasons) == (1, ("params: 2320 → 2321",))
+    assert (decision.exit_code, only(decision).reasons) == (1, ("params: 2,320 → 2,321",))
 
 
-def test_an_exact_quantity_that_shrank_is_none() -> None:
+def test_an_exact_quantity_that_shrank_is_an_improvement() -> None:
     decision = judged(of(), of(params=2319))
-    assert (decision.outcome, only(decision).reasons) == ("pass", ("params: 2320 → 2319",))
+    assert only(decision).kind == "improvement"
+    assert (decision.outcome, only(decision).reasons) == ("pass", ("params: 2,320 → 2,319",))
 
 
 def test_an_exact_quantity_that_is_no_longer_stated_is_a_regression() -> None:
@@ -104,7 +105,7 @@ def test_another_machine_is_a_pass_where_latency_is_not_judged() -> None:
 def test_exact_quantities_are_judged_between_machines() -> None:
     decision = judged(of(), run_of([of(flops=10_000_001)], cpu="Another CPU"))
     assert decision.exit_code == 1
-    assert "flops: 10000000 → 10000001" in decision.sentence
+    assert "flops: 10,000,000 → 10,000,001" in decision.sentence
 
 
 def test_a_case_that_is_missing_is_an_error() -> None:
