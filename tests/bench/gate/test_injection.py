@@ -178,7 +178,7 @@ def test_a_module_is_found_in_the_tree_and_in_src(file: str, tmp_path: Path, clo
 )
 def test_what_names_no_function_of_a_module_is_refused(name: str, tmp_path: Path) -> None:
     path = written(tmp_path)
-    with pytest.raises(UsageError, match="--slow needs MODULE:FUNCTION or MODULE:CLASS.METHOD, undecorated"):
+    with pytest.raises(UsageError, match=r"--slow needs MODULE:FUNCTION or MODULE:CLASS\.METHOD, undecorated"):
         slow_down(tmp_path, name, 0.05)
     assert path.read_text() == SOURCE
 
