@@ -418,8 +418,8 @@ def exact_changes(
 ) -> Iterator[tuple[str, str, bool]]:
     """The exact quantities that differ: key, change in words, and whether it is for the worse.
 
-    Only a number that became smaller, or one that was not stated before, is not: what is no longer stated, or no longer
-    a number, could hide anything.
+    For the worse is a number that grew, and what is no longer stated or no longer a number, which could hide anything.
+    A text that differs is news.
     """
     for key in keys:
         old, new = before.get(key), after.get(key)
@@ -429,7 +429,8 @@ def exact_changes(
         if numbers:
             yield key, f"{old:,} → {new:,}", new > old  # type: ignore[operator]
         else:
-            yield key, f"{old} → {new}", old is not None
+            texts = isinstance(old, str) and isinstance(new, str)
+            yield key, f"{old} → {new}", old is not None and not texts
 
 
 def _outcome(verdicts: Sequence[Verdict], contaminated: Sequence[str], rule: Rule) -> tuple[Outcome, str]:
