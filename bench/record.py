@@ -232,6 +232,11 @@ def write_run(run: Run, path: Path) -> None:
         "version": run.facts.get("pytest_benchmark_version", ""),
         "upsample_bench": run_level_fields(run.facts, run.records),
     }
+    write_whole(path, document)
+
+
+def write_whole(path: Path, document: Mapping[str, Any]) -> None:
+    """Write JSON to ``path``, which is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
     partial.write_text(json.dumps(document, indent=1) + "\n")

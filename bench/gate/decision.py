@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import count
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -414,7 +414,7 @@ def _whole(
 
 
 def exact_changes(
-    before: Mapping[str, object], after: Mapping[str, object], keys: Sequence[str]
+    before: Mapping[str, Any], after: Mapping[str, Any], keys: Sequence[str]
 ) -> Iterator[tuple[str, str, bool]]:
     """The exact quantities that differ: key, change in words, and whether it is for the worse.
 
@@ -422,12 +422,13 @@ def exact_changes(
     A text that differs is news.
     """
     for key in keys:
-        old, new = before.get(key), after.get(key)
+        old: Any = before.get(key)
+        new: Any = after.get(key)
         if old == new:
             continue
         numbers = all(isinstance(value, int | float) and np.isfinite(value) for value in (old, new))
         if numbers:
-            yield key, f"{old:,} → {new:,}", new > old  # type: ignore[operator]
+            yield key, f"{old:,} → {new:,}", new > old
         else:
             texts = isinstance(old, str) and isinstance(new, str)
             yield key, f"{old} → {new}", old is not None and not texts

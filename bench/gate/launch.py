@@ -26,6 +26,7 @@ from bench.allocator import PINNED_ENVIRONMENT, RETURNING_ENVIRONMENT
 from bench.errors import UserError
 from bench.gate import live
 from bench.gate.trees import Side
+from bench.isolation import QUIET_PROFILER
 
 BLOCK_S = 0.0005
 """Calls are timed in blocks of about this length, at least one call: shorter than most disturbances."""
@@ -42,7 +43,6 @@ With small pages a large buffer's place in the caches is drawn anew in every pro
 4 MiB then differed by up to 20 %, and with huge pages by 2 %.
 """
 
-QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
 LOG_LINES = 3
 
 END_S = 5.0

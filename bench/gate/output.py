@@ -20,7 +20,7 @@ SCHEMA = 1
 ORDER: tuple[Kind, ...] = ("error", "regression", "undecided", "improvement", "new", "same", "skipped")
 """What a reader looks for comes first."""
 
-COLOURS: dict[Kind, str] = {
+COLOURS: dict[str, str] = {
     "error": "bold red",
     "regression": "bold red",
     "undecided": "yellow",
@@ -79,7 +79,7 @@ def terminal_table(decision: Decision) -> Table:
         *numbers, name, reason = cells
         shown = name if reason == "–" else f"{name}\n  {reason}"
         # A test's parameters stand in brackets, which are no markup.
-        table.add_row(*map(Text, (*numbers, shown)), style=COLOURS[cells[0]])  # type: ignore[index]
+        table.add_row(*map(Text, (*numbers, shown)), style=COLOURS[cells[0]])
     return table
 
 

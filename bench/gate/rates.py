@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from statistics import median_high
 from typing import Any
 
 from pytest_benchmark.utils import PercentageRegressionCheck
@@ -83,14 +84,17 @@ def read_trial(path: Path) -> dict[str, Any]:
 
 def false_alarms(document: Mapping[str, Any]) -> Rate:
     """Gates on identical code that ended in "regression"."""
-    runs = [run for run in document["runs"] if not run["injected"]]
-    return Rate(sum(run["outcome"] == "regression" for run in runs), len(runs))
+    return _ended(document, "regression")
 
 
 def inconclusive(document: Mapping[str, Any]) -> Rate:
     """Gates on identical code that ended in "inconclusive"."""
+    return _ended(document, "inconclusive")
+
+
+def _ended(document: Mapping[str, Any], outcome: str) -> Rate:
     runs = [run for run in document["runs"] if not run["injected"]]
-    return Rate(sum(run["outcome"] == "inconclusive" for run in runs), len(runs))
+    return Rate(sum(run["outcome"] == outcome for run in runs), len(runs))
 
 
 def detections(document: Mapping[str, Any], share: float) -> Rate:
@@ -112,8 +116,8 @@ def plain_false_alarms(document: Mapping[str, Any], field: str, percent: float) 
 
 def median_seconds(document: Mapping[str, Any], injected: bool) -> float | None:
     """Of the gates of one kind."""
-    seconds = sorted(run["seconds"] for run in document["runs"] if bool(run["injected"]) == injected)
-    return seconds[len(seconds) // 2] if seconds else None
+    seconds = [float(run["seconds"]) for run in document["runs"] if bool(run["injected"]) == injected]
+    return median_high(seconds) if seconds else None
 
 
 def table(document: Mapping[str, Any]) -> list[tuple[str, str]]:

@@ -137,20 +137,22 @@ class _Gate:
         pair = self._pair("examine", self._cores)
         self._collect(pair)
         self._waiting = self._pair("time", self._cores)
-        self._examine(pair)
+        self._examine(pair, self._running())
         # A benchmark that took its process with it has left others unexamined.
-        while left := [each for each in self.evidence if each.runs and each.examined is None]:
-            pair = self._pair("examine", self._cores)
-            pair.collected()
-            self._examine(pair, left)
-        grown = [each for each in self.evidence if each.runs and each.memory_growth]
-        if grown:
-            pair = self._pair("peak", self._cores)
-            pair.collected()
-            self._examine(pair, grown)
+        while left := [each for each in self._running() if each.examined is None]:
+            self._examine_afresh("examine", left)
+        if grown := [each for each in self._running() if each.memory_growth]:
+            self._examine_afresh("peak", grown)
 
-    def _examine(self, pair: Pair, cases: Sequence[Evidence] | None = None) -> None:
-        cases = [each for each in (self.evidence if cases is None else cases) if each.runs]
+    def _running(self) -> list[Evidence]:
+        return [each for each in self.evidence if each.runs]
+
+    def _examine_afresh(self, mode: str, cases: Sequence[Evidence]) -> None:
+        pair = self._pair(mode, self._cores)
+        pair.collected()
+        self._examine(pair, cases)
+
+    def _examine(self, pair: Pair, cases: Sequence[Evidence]) -> None:
         for evidence, after in self._in_order([each.nodeid for each in cases], controls=False):
             measured = self._guarded(evidence, partial(pair.examine, evidence.nodeid, after, PEAK_SAMPLES))
             if measured is None:
@@ -165,10 +167,8 @@ class _Gate:
     def screen(self) -> None:
         """Time everything in the first launches."""
         for _ in range(SCREENING):
-            running = [each for each in self.evidence if each.runs]
-            if not running:
-                return
-            self._launch(running, SLICE_S, SCREENING)
+            if running := self._running():
+                self._launch(running, SLICE_S, SCREENING)
 
     def pursue(self) -> None:
         """Give what is open fresh launches, as long as there is something and budget for a whole round of it."""

@@ -135,7 +135,7 @@ def repository_root() -> Path:
     Raises:
         UsageError: it belongs to none.
     """
-    found = _git("rev-parse", "--show-toplevel", folder=Path.cwd())
+    found = run_git("rev-parse", "--show-toplevel", folder=Path.cwd())
     if found.returncode:
         raise UsageError(f"{Path.cwd()} is not in a git repository, so that there is nothing to compare with.")
     return Path(found.stdout.strip()).resolve()
@@ -147,7 +147,7 @@ def commit_of(reference: str, root: Path) -> str:
     Raises:
         UsageError: it stands for no commit.
     """
-    found = _git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", folder=root)
+    found = run_git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", folder=root)
     if found.returncode or reference.startswith("-"):
         raise UsageError(
             f"There is no commit {reference!r} in {root}; a shallow clone may need 'git fetch --unshallow'."
@@ -172,9 +172,7 @@ def two_sides(suite: Suite, reference: str, install: str | None) -> Iterator[tup
     commit = commit_of(reference, suite.root)
     with scratch_folder(suite.root) as scratch:
         tree = scratch / "reference"
-        made = _git("worktree", "add", "--detach", "--quiet", str(tree), commit, folder=suite.root)
-        if made.returncode:
-            raise TreeError(f"git cannot make a worktree of {reference}: {made.stderr.strip()}")
+        _add_worktree(suite.root, tree, commit)
         sides = []
         for name, place in (("reference", tree), ("candidate", suite.root)):
             python = sys.executable
@@ -248,13 +246,17 @@ def _copy(source: Path, target: Path) -> None:
 
 def _working_copy(root: Path, copy: Path) -> Path:
     """A worktree with what the user's holds, uncommitted changes included, but for ignored files."""
-    made = _git("worktree", "add", "--detach", "--quiet", str(copy), "HEAD", folder=root)
-    if made.returncode:
-        raise TreeError(f"git cannot make a worktree of HEAD: {made.stderr.strip()}")
-    listed = _git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root)
+    _add_worktree(root, copy, "HEAD")
+    listed = run_git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root)
     for name in filter(None, listed.stdout.split("\0")):
         _copy(root / name, copy / name)
     return copy
+
+
+def _add_worktree(root: Path, folder: Path, commit: str) -> None:
+    made = run_git("worktree", "add", "--detach", "--quiet", str(folder), commit, folder=root)
+    if made.returncode:
+        raise TreeError(f"git cannot make a worktree of {commit}: {made.stderr.strip()}")
 
 
 def _environment(folder: Path, tree: Path, install: str) -> str:
@@ -303,7 +305,8 @@ def _options(file: Path) -> dict[str, Any]:
     return dict(parser[section]) if section in parser else {}
 
 
-def _git(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def run_git(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run git in a folder, whatever repository a hook may have been called for."""
     return subprocess.run(
         ["git", *arguments], cwd=folder, env=_git_environment(), capture_output=True, text=True, check=False
     )

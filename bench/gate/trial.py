@@ -28,8 +28,9 @@ from bench.gate import decision, launch, live, session
 from bench.gate.injection import slow_down
 from bench.gate.rates import SCHEMA, SHARES, TRIAL, read_trial, summary
 from bench.gate.session import Report, Settings
-from bench.gate.trees import Suite, scratch_folder
+from bench.gate.trees import Suite, run_git, scratch_folder
 from bench.progress import Silent
+from bench.record import write_whole
 
 PLAIN_RUNS = 20
 """Runs of plain pytest-benchmark in a trial; each but the first is compared with the one before."""
@@ -105,13 +106,10 @@ class _Trial:
             slow_down(self._suite.root, name, share)
         try:
             with chdir(self._suite.folder):
-                report = session.run(self._suite, self._settings_here(), Silent())
+                report = session.run(self._suite, replace(self._settings, reference="HEAD"), Silent())
         finally:
             _git("checkout", "--quiet", "--", ".", folder=self._suite.root)
         return _as_run(report, injected)
-
-    def _settings_here(self) -> Settings:
-        return replace(self._settings, reference="HEAD")
 
     def _plain(self) -> dict[str, dict[str, float]]:
         """Statistics of each benchmark in a plain run of pytest-benchmark with its defaults."""
@@ -133,10 +131,7 @@ class _Trial:
         return {each["fullname"]: {key: each["stats"][key] for key in ("median", "mean", "min")} for each in benchmarks}
 
     def _keep(self) -> None:
-        self._file.parent.mkdir(parents=True, exist_ok=True)
-        partial = self._file.with_name(self._file.name + ".partial")
-        partial.write_text(json.dumps(self.document, indent=1) + "\n")
-        os.replace(partial, self._file)
+        write_whole(self._file, self.document)
 
 
 def code_digest() -> str:
@@ -153,14 +148,13 @@ def _as_run(report: Report, injected: Mapping[str, float]) -> dict[str, Any]:
     cases = []
     for each in report.evidence:
         verdict = verdicts[each.nodeid]
-        ran = each.slowed
         cases.append(
             {
                 "name": each.nodeid,
                 "kind": verdict.kind,
                 "log_ratios": [round(value, 5) for value in each.latency.values],
                 "detectable": verdict.detectable and round(verdict.detectable, 4),
-                "injected": max((injected.get(name, 0.0) for name in ran), default=0.0),
+                "injected": max((injected.get(name, 0.0) for name in each.slowed), default=0.0),
             }
         )
     return {
@@ -184,7 +178,7 @@ def _command() -> str:
 
 
 def _git(*arguments: str, folder: Path) -> str:
-    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True, check=False)
+    done = run_git(*arguments, folder=folder)
     if done.returncode:
         raise TrialError(f"git {arguments[0]} failed: {done.stderr.strip()}")
     return done.stdout
