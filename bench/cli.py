@@ -256,6 +256,9 @@ def gate(
         list[str] | None,
         typer.Option(metavar="MODULE:FUNCTION", help="With --trial: a function to slow down on purpose; repeatable."),
     ] = None,
+    slowed: Annotated[
+        int | None, typer.Option(min=1, help="With --trial: so many gates on slowed code instead of as many.")
+    ] = None,
     output_file: Annotated[
         Path | None, typer.Option("--output", dir_okay=False, help="With --trial: where its records go.")
     ] = None,
@@ -288,8 +291,8 @@ def gate(
     )
     files = front.Files(markdown=markdown, junit=junit, json=json_file)
     try:
-        if trial or slow or output_file:
-            code = front.trial(arguments, settings, trial, tuple(slow or ()), output_file, output)
+        if trial or slow or slowed or output_file:
+            code = front.trial(arguments, settings, trial, slowed, tuple(slow or ()), output_file, output)
         else:
             code = front.live(arguments, settings, files, output)
     except KeyboardInterrupt:

@@ -13,7 +13,9 @@ from functools import cache
 
 import numpy as np
 import numpy.typing as npt
-from scipy import optimize, stats
+
+# Its submodules load when they are first used: processes that only need a constant from here save a second.
+import scipy
 
 CONFIDENCE = 0.95
 
@@ -87,7 +89,7 @@ def compare_latencies(
     if min(len(a), len(b)) < 2:
         return None
     log_a, log_b = np.log(a), np.log(b)
-    squares = stats.sem(log_a) ** 2, stats.sem(log_b) ** 2
+    squares = scipy.stats.sem(log_a) ** 2, scipy.stats.sem(log_b) ** 2
     error = float(np.sqrt(sum(squares)))
     freedom = error**4 / (squares[0] ** 2 / (len(a) - 1) + squares[1] ** 2 / (len(b) - 1)) if error else np.inf
     estimate = _Estimate(float(log_a.mean() - log_b.mean()), error, float(freedom), tolerance * np.sqrt(2 / 12))
@@ -103,7 +105,7 @@ def signed_rank_p(values: Sequence[float], centre: float) -> float:
     differences = np.asarray(values) - centre
     if not differences.any():
         return 1.0
-    return float(stats.wilcoxon(differences, alternative="greater", method="exact").pvalue)
+    return float(scipy.stats.wilcoxon(differences, alternative="greater", method="exact").pvalue)
 
 
 def signed_rank_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
@@ -153,19 +155,19 @@ def signed_rank_reach(count: int, level: float, fresh: int, fresh_level: float, 
         both = _signed_rank_passes(shifted, level) & _signed_rank_passes(shifted[:, -fresh:], fresh_level)
         return float(both.mean()) - power
 
-    return float(optimize.bisect(seen, 0.0, MOST_REACH, xtol=1e-3))
+    return float(scipy.optimize.bisect(seen, 0.0, MOST_REACH, xtol=1e-3))
 
 
 def _signed_rank_passes(rows: npt.NDArray[np.float64], level: float) -> npt.NDArray[np.bool_]:
     """Whether each row's one-sided p-value of being centred at 0 is no higher than ``level``."""
-    ranks = stats.rankdata(np.abs(rows), axis=1)
+    ranks = scipy.stats.rankdata(np.abs(rows), axis=1)
     against = np.where(rows < 0, ranks, 0).sum(axis=1).astype(int)
     return np.asarray(_signed_rank_distribution(rows.shape[1])[against] <= level)
 
 
 def geometric_mean(values: Sequence[float]) -> float:
     """The mean that fits ratios."""
-    return float(stats.gmean(values))
+    return float(scipy.stats.gmean(values))
 
 
 @dataclass(frozen=True)
@@ -180,8 +182,8 @@ class _Estimate:
     def interval(self, confidence: float) -> Interval:
         """Limits of the value, back from logarithms."""
         tail = (1 + confidence) / 2
-        from_launches = float(stats.t.ppf(tail, self.freedom)) * self.error
-        half = np.hypot(from_launches, float(stats.norm.ppf(tail)) * self.systematic)
+        from_launches = float(scipy.stats.t.ppf(tail, self.freedom)) * self.error
+        half = np.hypot(from_launches, float(scipy.stats.norm.ppf(tail)) * self.systematic)
         low, estimate, high = np.exp([self.value - half, self.value, self.value + half])
         return Interval(float(low), float(estimate), float(high))
 
@@ -190,11 +192,11 @@ class _Estimate:
         error = np.hypot(self.error, self.systematic)
         if error == 0:
             return 1.0 if self.value == 0 else 0.0
-        return 2 * float(stats.t.sf(abs(self.value) / error, self.freedom))
+        return 2 * float(scipy.stats.t.sf(abs(self.value) / error, self.freedom))
 
 
 def _mean_interval(launch_medians: Sequence[float], systematic: float, confidence: float) -> Interval | None:
     if len(launch_medians) < 2:
         return None
     logs = np.log(launch_medians)
-    return _Estimate(float(logs.mean()), float(stats.sem(logs)), len(logs) - 1, systematic).interval(confidence)
+    return _Estimate(float(logs.mean()), float(scipy.stats.sem(logs)), len(logs) - 1, systematic).interval(confidence)

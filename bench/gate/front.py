@@ -63,16 +63,25 @@ def stored(arguments: Sequence[str], rule: Rule, judge_latency: bool, console: C
 
 
 def trial(
-    arguments: Sequence[str], settings: Settings, count: int, slow: Sequence[str], file: Path | None, console: Console
+    arguments: Sequence[str],
+    settings: Settings,
+    identical: int,
+    slowed: int | None,
+    slow: Sequence[str],
+    file: Path | None,
+    console: Console,
 ) -> int:
-    """Characterise this machine, and return 0.
+    """Characterise this machine by gates on identical and on slowed code, as many of both by default; return 0.
 
     Raises:
         UsageError: no number of runs, or no file.
     """
-    if not count or file is None:
+    if not identical or file is None:
         raise UsageError("A trial needs --trial N, the number of runs of each kind, and --output FILE.json.")
-    for line in run_trial(find_suite(arguments), settings, count, slow, file, console):
+    if slowed and not slow:
+        raise UsageError("--slowed needs --slow MODULE:FUNCTION, what to slow down.")
+    slowed = identical if slowed is None else slowed
+    for line in run_trial(find_suite(arguments), settings, identical, slowed, slow, file, console):
         _say(line, console)
     return 0
 

@@ -14,6 +14,7 @@ import random
 import shlex
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir
 from dataclasses import asdict, replace
@@ -41,9 +42,9 @@ class TrialError(UserError):
 
 
 def run_trial(
-    suite: Suite, settings: Settings, count: int, slow: Sequence[str], file: Path, console: Console
+    suite: Suite, settings: Settings, identical: int, slowed: int, slow: Sequence[str], file: Path, console: Console
 ) -> Iterator[str]:
-    """Make ``count`` gates of each kind, those that ``file`` already holds included, and yield what came out.
+    """Make so many gates of each kind, those that ``file`` already holds included, and yield what came out.
 
     Raises:
         UsageError: too few functions to slow down.
@@ -56,7 +57,7 @@ def run_trial(
         _git("clone", "--quiet", "--shared", str(suite.root), str(clone), folder=suite.root)
         _git("checkout", "--quiet", "--detach", settings.reference, folder=clone)
         trial = _Trial(_moved(suite, clone), settings, tuple(slow), file.resolve(), console)
-        trial.go_on(count)
+        trial.go_on(identical, slowed if slow else 0)
     yield from summary(trial.document)
 
 
@@ -83,11 +84,16 @@ class _Trial:
                 raise TrialError(f"{file} holds a trial of other code or settings; give another --output.")
             self.document = kept
 
-    def go_on(self, count: int) -> None:
-        """Make what is missing, the kinds in turn, so that a trial that is cut short is balanced."""
+    def go_on(self, identical: int, slowed: int) -> None:
+        """Make what is missing, the kinds by turns, so that a trial that is cut short is balanced."""
         runs, plain = self.document["runs"], self.document["plain"]
-        while len(runs) < (2 if self._slow else 1) * count:
-            injected = self._draw() if self._slow and len(runs) % 2 else {}
+        wanted = {False: identical, True: slowed}
+        while True:
+            made = Counter(bool(run["injected"]) for run in runs)
+            done = {kind: made[kind] / number for kind, number in wanted.items() if made[kind] < number}
+            if not done:
+                return
+            injected = self._draw() if min(done, key=done.__getitem__) else {}
             runs.append(self._gate(injected))
             self._keep()
             last = runs[-1]

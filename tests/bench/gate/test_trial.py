@@ -100,7 +100,8 @@ def go(suite: Suite, tmp_path: Path, gates: Gates) -> Callable[..., dict[str, An
     def run(count: int, slow: tuple[str, ...] = (), **changed: Any) -> dict[str, Any]:
         file = tmp_path / "deep" / "trial.json"
         settings = changed.get("settings", SETTINGS)
-        list(run_trial(changed.get("suite", suite), settings, count, slow, file, Console(quiet=True)))
+        numbers = (count, changed.get("slowed", count))
+        list(run_trial(changed.get("suite", suite), settings, *numbers, slow, file, Console(quiet=True)))
         return read_trial(file)
 
     return run
@@ -116,6 +117,16 @@ def test_every_other_gate_is_on_slowed_code(go: Callable[..., dict[str, Any]], g
     document = go(2, SLOW)
     assert [sorted(run["injected"].values()) for run in document["runs"]] == [[], sorted(SHARES)] * 2
     assert [source == SOURCE for source in gates.sources] == [True, False, True, False]
+
+
+def test_fewer_gates_on_slowed_code_are_spread_among_the_others(go: Callable[..., dict[str, Any]]) -> None:
+    runs = go(6, SLOW, slowed=2)["runs"]
+    assert [bool(run["injected"]) for run in runs] == [False, True, False, False, False, True, False, False]
+
+
+def test_a_trial_goes_on_with_more_gates_on_slowed_code(go: Callable[..., dict[str, Any]]) -> None:
+    go(3, SLOW, slowed=1)
+    assert [bool(run["injected"]) for run in go(3, SLOW)["runs"][4:]] == [True, True]
 
 
 def test_the_code_that_is_slowed_is_not_the_users(
