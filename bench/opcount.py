@@ -254,6 +254,7 @@ MOVES_DATA_ONLY: set[OpOverloadPacket] = {
     aten.new_full,
     aten.new_zeros,
     aten.unfold,
+    aten.repeat,
     aten.zero_,
     aten.alias,
     aten.as_strided,

@@ -22,8 +22,12 @@ import torch.nn.functional as F
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, Rectangle
+from torch import nn
 
 import upsample
+from upsample.exact import NormalForm
+from upsample.exact.axis import TOLERANCE, Axis
+from upsample.exact.blocks import phase_sets
 from upsample.transposed import TransposedPhases, exact_padding, zero_stuff, zero_stuffed_conv
 
 Grid = npt.NDArray[Any]
@@ -324,11 +328,60 @@ def channel_shuffle_caption(kernel_size: int, scale: int) -> str:
     )
 
 
+def bank_of_phases(kernel_size: int, scale: int) -> Figure:
+    """Draw one axis of bilinear interpolation + convolution as a matrix, and the small kernel of each phase."""
+    axis = _bilinear_axis(kernel_size, scale)
+    inputs = max(axis.least, sum(axis.sources) + 2)
+    matrix = axis.matrices(inputs).sum(0).numpy()
+    low, high = axis.ring
+    colours = _colours(scale)
+
+    gap, top = 2.6, 1.4
+    sets = phase_sets(axis)
+    first, last = min(each.first for each in sets), max(each.last for each in sets)
+    width = last - first + 1
+    sheet = Sheet(inputs + width + gap + 3.4, len(matrix) + top + 0.3)
+    left = 1.6
+    sheet.title(left, top, "outputs down, inputs across")
+    for y, x in np.ndindex(*matrix.shape):
+        ring = y < low or y >= len(matrix) - high
+        if abs(matrix[y, x]) > TOLERANCE:
+            sheet.cell(left + x, top + y, _short(matrix[y, x]), STUFFED if ring else colours[y % scale])
+        else:
+            sheet.cell(left + x, top + y)
+    for start, count in ((0, low), (len(matrix) - high, high)):
+        sheet.outline(left, top + start, inputs, count, style="--")
+
+    left += inputs + gap
+    middle = top + (len(matrix) - scale * 1.6) / 2
+    sheet.title(left, middle, "the kernel of each phase")
+    for each in sets:
+        taps = each.of(axis.impulse.sum(0)[None], 1)[0]
+        for column, phase in enumerate(each.phases):
+            for tap, weight in enumerate(taps[:, column].tolist()):
+                x = left + last - each.last + tap
+                sheet.cell(x, middle + 1.6 * phase, _short(weight), colours[phase])
+    return sheet.figure
+
+
+def bank_of_phases_caption(kernel_size: int, scale: int) -> str:
+    """Say what :func:`bank_of_phases` shows."""
+    axis = _bilinear_axis(kernel_size, scale)
+    taps = [each.taps for each in phase_sets(axis) for _ in each.phases]
+    return (
+        f"One axis of bilinear ×{scale} and a convolution with {kernel_size} taps of 1, as the weights with which each "
+        f"output reads the inputs. Row Y + {scale} is row Y, one input further: {scale} kernels with {_listed(taps)} "
+        "taps, on the right, make all of it. Dashed: the outputs next to a border, which are made otherwise, as the "
+        "interpolation repeats its edge there and the convolution reads zeros."
+    )
+
+
 DRAWINGS = (
     Drawing("zero-stuffing", "Zeros between the pixels", zero_stuffed_grid, zero_stuffed_caption),
     Drawing("phases", "One kernel, s² phases", kernel_phases, kernel_phases_caption),
     Drawing("overlap", "How often each output is written", overlap_counts, overlap_counts_caption),
     Drawing("shuffle", "From channels to pixels", channel_shuffle, channel_shuffle_caption),
+    Drawing("bank", "A bank of small kernels, and its border", bank_of_phases, bank_of_phases_caption),
 )
 
 
@@ -347,6 +400,15 @@ def interior(kernel_size: int, scale: int) -> list[int]:
     line = _overlaps(kernel_size, scale, 1, 2 * middle)[0]
     period = [int(count) for count in line[middle * scale - scale : middle * scale]]
     return min(period[start:] + period[:start] for start in range(scale))
+
+
+def _bilinear_axis(kernel_size: int, scale: int) -> Axis:
+    conv = nn.Conv2d(1, 1, kernel_size, padding="same", bias=False)
+    return NormalForm([nn.Upsample(scale_factor=scale, mode="bilinear"), conv], channels=1).axes[0]
+
+
+def _short(weight: float) -> str:
+    return f"{weight:.2f}".rstrip("0").rstrip(".").removeprefix("0")
 
 
 def _overlaps(kernel_size: int, scale: int, rows: int, columns: int) -> Grid:

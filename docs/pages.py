@@ -71,7 +71,7 @@ def families() -> list[Family]:
 def other_modules(found: Sequence[Family]) -> list[ModuleType]:
     """Return the modules of the library that hold no family: what the families share."""
     holding = {module.__name__ for family in found for module in family.modules}
-    names = [f"{upsample.__name__}.{module.name}" for module in pkgutil.iter_modules(upsample.__path__)]
+    names = [module.name for module in pkgutil.walk_packages(upsample.__path__, f"{upsample.__name__}.")]
     return [importlib.import_module(name) for name in names if name not in holding]
 
 

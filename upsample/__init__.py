@@ -23,6 +23,7 @@ from upsample.contract import (
     Work,
 )
 from upsample.cost import Cost, cost
+from upsample.exact import exact_forms, rewrite
 from upsample.subpixel import icnr_, pixel_shuffle
 
 __all__ = [
@@ -41,8 +42,10 @@ __all__ = [
     "class_of",
     "cost",
     "create",
+    "exact_forms",
     "icnr_",
     "names",
     "pixel_shuffle",
     "refusal",
+    "rewrite",
 ]

@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import upsample
 from bench.opcount import Count, OperatorCounter, UnknownOperatorError, count_operators
 from tests.specimens import inputs_of, supported, trained
+from upsample.exact.forms import usual_work
 from upsample.filtered import FilteredConv
 from upsample.interpolation import InterpolateConv
 from upsample.subpixel import NearestShuffleConv
@@ -34,6 +35,27 @@ def test_the_count_is_the_same_in_every_mode_and_on_meta(name: str, mode: type, 
         counted = count_operators(module, *inputs)
     stated = upsample.cost(module, inputs[0].shape)
     assert (counted.flops, counted.elementwise) == (stated.flops, stated.elementwise)
+
+
+CHAINS: dict[str, list[nn.Module]] = {
+    "nearest": [nn.Upsample(scale_factor=3), nn.Conv2d(4, 6, 3, padding=1)],
+    "bilinear": [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(4, 6, 5, padding=1, bias=False)],
+    "circular": [nn.Upsample(scale_factor=2), nn.Conv2d(4, 6, 3, padding=1, padding_mode="circular")],
+    "grouped": [nn.Upsample(scale_factor=(2, 3), mode="bilinear"), nn.Conv2d(4, 6, 3, groups=2)],
+    "alone": [nn.Upsample(scale_factor=2, mode="bicubic")],
+    "transposed": [nn.ConvTranspose2d(4, 6, 9, 3, 4, 2, groups=2)],
+    "shuffled": [nn.Conv2d(4, 16, 3, padding=1), nn.PixelShuffle(2), nn.Conv2d(4, 3, 3, padding=1)],
+}
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_an_exact_form_does_the_work_that_it_states(chain: str) -> None:
+    input, forms = torch.rand(2, 4, 11, 9), upsample.exact_forms(CHAINS[chain], 4)
+    for name, form in {**forms, "usual": nn.Sequential(*CHAINS[chain])}.items():
+        with torch.no_grad():
+            counted = count_operators(form, input)
+        stated = usual_work(CHAINS[chain], input) if name == "usual" else form.work(2, 11, 9)
+        assert (counted.flops, counted.elementwise) == (stated.flops, stated.elementwise), name
 
 
 BACKWARD_IS_NO_MULTIPLE = {

@@ -1,0 +1,382 @@
+"""Networks before and after ``upsample.rewrite``: the same output whichever form is the fastest, and no surprise."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable, Mapping
+from copy import deepcopy
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils import parametrizations
+
+import upsample
+from upsample.exact import rewriting
+from upsample.exact.forms import FORMS, Shuffled
+
+USUAL = ("usual", "a", "before")
+"""What times are taken of under these names is the network as it was."""
+
+
+@pytest.fixture(autouse=True)
+def prefer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Decide which form is the fastest, which is otherwise up to the machine; shuffled unless a test says so."""
+
+    def decide(form: str) -> None:
+        def times(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
+            for call in calls.values():
+                call()
+            return {name: [1.0 if name == form else 3.0 if name in USUAL else 2.0] * 9 for name in calls}
+
+        monkeypatch.setattr(rewriting, "interleaved", times)
+
+    decide("shuffled")
+    return decide
+
+
+class NearestTwice(nn.Module):
+    """As in RRDBNet: functional interpolation, activations in between."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up1, self.up2 = nn.Conv2d(4, 4, 3, padding=1), nn.Conv2d(4, 4, 3, padding=1)
+        self.last, self.unused = nn.Conv2d(4, 3, 3, padding=1), nn.Linear(2, 2)
+        self.register_buffer("mean", torch.zeros(3, 1, 1))
+
+    def forward(self, input: Tensor) -> Tensor:
+        features = F.leaky_relu(self.up1(F.interpolate(input, scale_factor=2, mode="nearest")), 0.2)
+        features = F.leaky_relu(self.up2(F.interpolate(features, scale_factor=2, mode="nearest")), 0.2)
+        return self.last(features) + self.mean  # type: ignore[no-any-return]
+
+
+class OneUpsampleForAll(nn.Module):
+    """One ``nn.Upsample`` called at every level, in front of different convolutions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
+        self.first, self.second = nn.Conv2d(4, 6, 3, padding=1), nn.Conv2d(6, 3, 5, padding=2)
+
+    def forward(self, input: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        features = torch.relu(self.first(self.up(input)))
+        return features, {"image": self.second(self.up(features))}
+
+
+def staged() -> nn.Module:
+    """EDSR's tail: all of it is linear."""
+    stages = [nn.Conv2d(4, 16, 3, padding=1), nn.PixelShuffle(2), nn.Conv2d(4, 16, 3, padding=1), nn.PixelShuffle(2)]
+    return nn.Sequential(nn.Sequential(*stages), nn.Conv2d(4, 3, 3, padding=1))
+
+
+def deconvolution() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(4, 4, 1), nn.PReLU(4), nn.ConvTranspose2d(4, 1, 9, 3, 4, 2))
+
+
+def lone() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(4, 4, 1), nn.ReLU(), nn.Upsample(scale_factor=2, mode="bilinear"), nn.ReLU())
+
+
+class ManyWays(nn.Module):
+    """Control flow that no graph can hold, around parts of which graphs can be made."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.decoder = nn.Sequential(nn.Upsample(scale_factor=2), nn.Conv2d(4, 3, 3, padding=1))
+        self.deconv = nn.ConvTranspose2d(4, 3, 4, 2, 1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.sum() > 1e9:
+            return input
+        return self.decoder(input) + self.deconv(input)  # type: ignore[no-any-return]
+
+
+NETWORKS: dict[str, Callable[[], nn.Module]] = {
+    "nearest twice": NearestTwice,
+    "one upsample": OneUpsampleForAll,
+    "staged": staged,
+    "deconvolution": deconvolution,
+    "many ways": ManyWays,
+    "lone": lone,
+}
+
+
+def network(name: str) -> nn.Module:
+    torch.manual_seed(1)
+    return NETWORKS[name]().double().eval()
+
+
+def example(height: int = 8, width: int = 10) -> Tensor:
+    return torch.rand(2, 4, height, width, dtype=torch.float64)
+
+
+def tensors(output: Any) -> list[Tensor]:
+    if isinstance(output, Tensor):
+        return [output]
+    return [tensor for each in (output.values() if isinstance(output, dict) else output) for tensor in tensors(each)]
+
+
+def assert_same(one: nn.Module, other: nn.Module, input: Tensor, tolerance: float = 1e-12) -> None:
+    for expected, actual in zip(tensors(one(input)), tensors(other(input)), strict=True):
+        torch.testing.assert_close(actual, expected, rtol=0, atol=tolerance)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_output_stays_at_every_size(name: str, form: str, prefer: Callable[[str], None]) -> None:
+    prefer(form)
+    model = network(name)
+    rewritten, report = upsample.rewrite(model, example())
+    assert any(site.after for site in report.sites), report
+    with torch.no_grad():
+        for size in ((8, 10), (13, 5), (3, 2), (1, 1)):
+            assert_same(model, rewritten, example(*size))
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_state_moves_both_ways(name: str) -> None:
+    model = network(name)
+    rewritten, _ = upsample.rewrite(model, example())
+    trained = network(name)
+    for parameter in trained.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    rewritten.load_state_dict(trained.state_dict(), strict=True)
+    back = network(name)
+    back.load_state_dict(rewritten.state_dict(), strict=True)
+    with torch.no_grad():
+        assert_same(trained, rewritten, example())
+        assert_same(trained, back, example())
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("name", NETWORKS)
+def test_gradients_reach_the_parameters(name: str, form: str, prefer: Callable[[str], None]) -> None:
+    prefer(form)
+    model = network(name)
+    rewritten, _ = upsample.rewrite(model, example())
+    input = example()
+    for each in (model, rewritten):
+        sum(output.square().sum() for output in tensors(each(input))).backward()
+    gradients = {key: parameter.grad for key, parameter in rewritten.named_parameters()}
+    for key, parameter in model.named_parameters():
+        if parameter.grad is not None:
+            torch.testing.assert_close(gradients[key], parameter.grad, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_kernels_follow_the_weights(name: str) -> None:
+    model = network(name)
+    rewritten, _ = upsample.rewrite(model, example())
+    with torch.no_grad():
+        for each in (model, rewritten):
+            for parameter in each.parameters():
+                parameter.mul_(1.5).add_(0.1)
+        assert_same(model, rewritten, example())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    "move", [deepcopy, lambda model: pickle.loads(pickle.dumps(model)), lambda m: m.float().double()]
+)
+def test_a_rewritten_network_is_a_module_like_any_other(name: str, move: Callable[[nn.Module], nn.Module]) -> None:
+    rewritten, _ = upsample.rewrite(network(name), example())
+    moved = move(rewritten)
+    with torch.no_grad():
+        for parameter in moved.parameters():
+            parameter.mul_(1.5)
+        assert_same(_loaded(name, moved), moved, example(), tolerance=1e-6)
+
+
+def _loaded(name: str, other: nn.Module) -> nn.Module:
+    model = network(name)
+    model.load_state_dict(other.state_dict())
+    return model
+
+
+@pytest.mark.parametrize("name", ["nearest twice", "one upsample", "staged", "deconvolution", "lone"])
+def test_a_rewritten_network_can_be_exported(name: str) -> None:
+    rewritten, _ = upsample.rewrite(network(name), example())
+    exported = torch.export.export(rewritten, (example(),)).module()
+    with torch.no_grad():
+        assert_same(rewritten, exported, example())
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_the_given_network_is_left_as_it_was(name: str) -> None:
+    model = network(name)
+    kinds = [type(module) for module in model.modules()]
+    state = deepcopy(model.state_dict())
+    upsample.rewrite(model, example())
+    assert [type(module) for module in model.modules()] == kinds
+    assert not any(module._forward_pre_hooks for module in model.modules())
+    for key, value in model.state_dict().items():
+        assert torch.equal(value, state[key])
+
+
+def test_modules_are_replaced_where_they_stand_and_the_class_stays() -> None:
+    rewritten, _ = upsample.rewrite(network("many ways"), example())
+    assert isinstance(rewritten, ManyWays)
+    assert isinstance(rewritten.deconv, Shuffled)
+
+
+def left_alone(model: nn.Module, input: Tensor | None = None) -> str:
+    """Why nothing of this network is rewritten."""
+    model = model.double().eval()
+    input = example() if input is None else input
+    rewritten, report = upsample.rewrite(model, input)
+    assert not any(site.after for site in report.sites)
+    assert report.gain is None
+    with torch.no_grad():
+        assert_same(model, rewritten, input, tolerance=0)
+    return str(report)
+
+
+def decoder(*between: nn.Module, **convolution: Any) -> nn.Sequential:
+    conv = nn.Conv2d(4, 3, 3, **{"padding": 1, **convolution})
+    return nn.Sequential(nn.Upsample(scale_factor=2, mode="nearest"), *between, conv)
+
+
+def test_a_network_without_upsampling_says_so() -> None:
+    assert left_alone(nn.Sequential(nn.Conv2d(4, 3, 3))) == "Nothing in this network looks like upsampling."
+
+
+def test_an_activation_in_between_is_not_linear(prefer: Callable[[str], None]) -> None:
+    prefer("usual")
+    _, report = upsample.rewrite(decoder(nn.ReLU()).double(), example())
+    assert [site.before for site in report.sites] == ["Upsample"]
+
+
+def test_a_convolution_with_a_stride_is_left_alone() -> None:
+    _, report = upsample.rewrite(decoder(stride=2).double(), example())
+    assert [site.before for site in report.sites] == ["Upsample"]
+
+
+def test_what_is_not_faster_is_left_alone(prefer: Callable[[str], None]) -> None:
+    prefer("usual")
+    assert "no exact form is faster here." in left_alone(decoder())
+
+
+def test_a_layer_with_hooks_is_left_alone() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(4, 3, 4, 2, 1))
+    model[0].register_forward_hook(lambda *_: None)
+    assert "it has hooks." in left_alone(model)
+
+
+def test_hooks_of_a_part_are_called_as_before() -> None:
+    calls: list[str] = []
+    model = nn.Sequential(nn.Sequential(nn.ConvTranspose2d(4, 3, 4, 2, 1), nn.ReLU()))
+    model[0].register_forward_hook(lambda *_: calls.append("hook"))
+    rewritten, report = upsample.rewrite(model.double(), example())
+    assert [site.after for site in report.sites] == ["shuffled"]
+    calls.clear()
+    rewritten(example())
+    assert calls == ["hook"]
+
+
+def test_a_part_with_hooks_whose_forward_would_change_is_left_alone() -> None:
+    model = NearestTwice()
+    model.register_forward_hook(lambda *_: None)
+    assert "its forward pass would have to change, and it has hooks." in left_alone(model)
+
+
+def test_a_forward_pass_that_asks_for_the_training_mode_is_left_alone() -> None:
+    class Dropped(NearestTwice):
+        def forward(self, input: Tensor) -> Tensor:
+            return F.dropout(super().forward(input), training=self.training)
+
+    assert "it asks for the training mode" in left_alone(Dropped())
+
+
+def test_a_parametrised_weight_is_left_alone() -> None:
+    model = nn.Sequential(parametrizations.weight_norm(nn.ConvTranspose2d(4, 3, 4, 2, 1)))
+    assert "its weight is parametrised." in left_alone(model)
+
+
+def test_a_layer_that_is_called_twice_is_left_alone() -> None:
+    layer = nn.ConvTranspose2d(4, 4, 4, 2, 1)
+    assert "it is called 2 times." in left_alone(nn.Sequential(layer, nn.ReLU(), layer))
+
+
+def test_layers_that_share_a_weight_are_rewritten() -> None:
+    model = nn.Sequential(nn.ConvTranspose2d(4, 4, 4, 2, 1), nn.ReLU(), nn.ConvTranspose2d(4, 4, 4, 2, 1)).double()
+    model[2].weight = model[0].weight
+    rewritten, report = upsample.rewrite(model, example())
+    assert [site.after for site in report.sites] == ["shuffled", "shuffled"]
+    assert rewritten[0].weight is rewritten[2].weight
+    with torch.no_grad():
+        rewritten[0].weight.mul_(2)
+        model[0].weight.mul_(2)
+        assert_same(model, rewritten, example())
+
+
+def test_a_subclass_may_do_anything_and_is_left_alone() -> None:
+    class Mine(nn.ConvTranspose2d):
+        pass
+
+    assert "Mine is not known to be linear." in left_alone(nn.Sequential(Mine(4, 3, 4, 2, 1)))
+
+
+def test_a_size_that_the_forward_pass_computes_is_left_alone() -> None:
+    class Aligned(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(4, 3, 3, padding=1)
+
+        def forward(self, input: Tensor) -> Tensor:
+            size = (input.shape[2] * 2, input.shape[3] * 2)
+            return self.conv(F.interpolate(input, size=size))  # type: ignore[no-any-return]
+
+    assert "its output size is computed in the forward pass." in left_alone(Aligned())
+
+
+def test_aligned_corners_have_no_phases_but_channels_can_be_mixed_first() -> None:
+    up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
+    _, report = upsample.rewrite(nn.Sequential(up, nn.Conv2d(4, 1, 3, padding=1)).double(), example())
+    assert [site.after for site in report.sites] == ["mixed_first"]
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_a_scripted_network_is_left_alone() -> None:
+    model = torch.jit.script(decoder())
+    assert "torch.jit" in left_alone(model)
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
+def test_a_scripted_part_is_left_alone() -> None:
+    assert "0 is a torch.jit module and left alone" in left_alone(nn.Sequential(torch.jit.script(decoder())))
+
+
+def test_a_compiled_network_is_left_alone() -> None:
+    _, report = upsample.rewrite(torch.compile(decoder().double(), backend="eager"), example())
+    assert "before torch.compile" in str(report)
+
+
+@pytest.mark.filterwarnings("ignore:torch.quantize_per_tensor")
+def test_quantised_layers_are_left_alone() -> None:
+    quantised = torch.ao.nn.quantized
+    model = nn.Sequential(
+        quantised.Quantize(0.01, 0, torch.quint8), quantised.ConvTranspose2d(4, 3, 4, 2, 1), quantised.DeQuantize()
+    )
+    rewritten, report = upsample.rewrite(model, example().float())
+    assert "torch.ao.nn.quantized.modules.conv.ConvTranspose2d is not known to be linear." in str(report)
+    assert_same(model, rewritten, example().float(), tolerance=0)
+
+
+def test_a_form_that_would_change_the_output_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Shuffled, "_interior", lambda self, low, weights: self.usual(low) + 1)
+    assert "the output would differ by" in left_alone(nn.Sequential(nn.ConvTranspose2d(4, 3, 4, 2, 1)))
+
+
+def test_a_network_that_fails_on_the_example_is_an_error() -> None:
+    with pytest.raises(upsample.UpsampleError, match="the model fails on the example"):
+        upsample.rewrite(decoder(), torch.rand(1, 5, 4, 4))
+
+
+def test_the_report_says_what_was_done_and_what_not() -> None:
+    _, report = upsample.rewrite(network("nearest twice"), example())
+    first, second, whole = str(report).splitlines()
+    assert second.startswith("up2: Upsample + Conv2d -> shuffled")
+    assert first.startswith("up1: Upsample + Conv2d -> shuffled, 1.50x faster (1.50 to 1.50), 1.")
+    assert whole.startswith("whole network: 1.50x faster")

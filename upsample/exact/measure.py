@@ -1,0 +1,90 @@
+"""Times and outputs of two ways to compute the same, compared in the process that asks."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from math import comb, exp, log
+from statistics import median
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from upsample.exact.report import Gain
+
+Call = Callable[[], object]
+Prepare = Callable[[nn.Module, tuple[Tensor, ...]], Call]
+"""How a runtime makes something to be called of a module and its inputs."""
+
+LEAST_ROUNDS = 9
+
+TOLERANCES = {torch.float64: 1e-11, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+"""How far outputs may be apart, as a share of the largest value: float rounding through a whole network."""
+
+
+def eager(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
+    """Call the module as it is."""
+    return lambda: module(*inputs)
+
+
+def interleaved(calls: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
+    """Time calls in rounds of one each, in random order: whatever disturbs the machine hits all of them alike."""
+    times: dict[str, list[float]] = {name: [] for name in calls}
+    for call in calls.values():
+        call()
+        call()
+    end = time.perf_counter() + seconds
+    while len(next(iter(times.values()))) < LEAST_ROUNDS or time.perf_counter() < end:
+        for name in random.sample(list(calls), len(calls)):
+            _synchronize()
+            start = time.perf_counter()
+            calls[name]()
+            _synchronize()
+            times[name].append(time.perf_counter() - start)
+    return times
+
+
+def _synchronize() -> None:
+    if torch.cuda.is_available() and torch.cuda.is_initialized():
+        torch.cuda.synchronize()
+
+
+def gain(before: Sequence[float], after: Sequence[float]) -> Gain:
+    """The median ratio of rounds and its 99 % interval, from order statistics (David & Nagaraja, 2003)."""
+    ratios = sorted(log(one / other) for one, other in zip(before, after, strict=True))
+    count, outside, rank = len(ratios), 0.0, 0
+    while (outside := outside + comb(count, rank) / 2**count) <= 0.005:
+        rank += 1
+    limits = ratios[max(rank - 1, 0)], ratios[count - max(rank, 1)]
+    return exp(median(ratios)), exp(limits[0]), exp(limits[1])
+
+
+def tensors(output: Any) -> Iterator[Tensor]:
+    """All tensors of an output, in whatever lists and dictionaries it holds them."""
+    if isinstance(output, Tensor):
+        yield output
+    elif isinstance(output, Mapping):
+        for value in output.values():
+            yield from tensors(value)
+    elif isinstance(output, list | tuple):
+        for value in output:
+            yield from tensors(value)
+
+
+def difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> float:
+    """The largest difference, as a share of each output's largest value; infinite where shapes or kinds differ."""
+    if [each.shape for each in expected] != [each.shape for each in actual]:
+        return float("inf")
+    differences = [0.0]
+    for one, other in zip(expected, actual, strict=True):
+        if one.numel():
+            one, other = one.double(), other.double()
+            differences.append(((one - other).abs().max() / one.abs().max().clamp_min(1e-30)).item())
+    return float("inf") if any(value != value for value in differences) else max(differences)
+
+
+def tolerance(outputs: Sequence[Tensor]) -> float:
+    """How large that difference may be, which is up to the least precise of them."""
+    return max((TOLERANCES.get(each.dtype, 0.0) for each in outputs), default=0.0)

@@ -1,0 +1,161 @@
+"""The polyphase normal form: every linear upsampler with its convolutions is one bank of s² small kernels.
+
+Along one axis, a convolution, a transposed convolution, an interpolation or a shuffle is a stack of matrices, one for
+each tap α of its kernel, ``B[α, Y, i]``, that say which input i tap α brings to output Y, borders and padding included.
+Both axes are independent of each other, so that the whole layer is
+
+    ``y[o, Y, X] = Σ W[o, c, α, β] · B_v[α, Y, i] · B_h[β, X, j] · x[c, i, j]``
+
+and layers in a row are a product of such stacks. Away from the borders every matrix repeats itself: output ``Y + s``
+reads input ``i + 1`` as output Y reads i. There it is known by its response to one impulse, ``T[α, l]``, which makes
+the layer a transposed convolution with the kernel ``K = Σ W·T_v·T_h`` (identity C for nearest), and its s² phases small
+convolutions at low resolution. Near a border some outputs differ: an interpolation stands its edge for what lies
+outside while the convolution after it reads zeros there. Those outputs, a ring a few pixels wide, get kernels of
+their own from the same sum, with the rows of B that do not repeat.
+
+Sources: Vaidyanathan, "Multirate Systems and Filter Banks", 1993, for polyphase components; Shi et al., "Is the
+deconvolution layer the same as a convolutional layer?", 2016, for the case of the transposed convolution.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from upsample.contract import UnsupportedError
+from upsample.exact.axis import Axis, in_a_row, periodic
+from upsample.exact.layers import stage
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """The bank: what every output is made from. L: taps of the response, R: outputs of the ring, Z: its sources.
+
+    Attributes:
+        interior: ``(O, C/groups, L, L)``, the kernel of the transposed convolution, not flipped.
+        rows: ``(O, C/groups, R, Z, L)``, of the ring's rows.
+        columns: ``(O, C/groups, L, R, Z)``, of its columns.
+        corners: ``(O, C/groups, R, Z, R, Z)``.
+        bias: ``(O, s, s)``, of each phase, and of the ring: ``(O, R, s)``, ``(O, s, R)``, ``(O, R, R)``.
+    """
+
+    interior: Tensor
+    rows: Tensor
+    columns: Tensor
+    corners: Tensor
+    bias: Tensor | None = None
+    row_bias: Tensor | None = None
+    column_bias: Tensor | None = None
+    corner_bias: Tensor | None = None
+
+
+class NormalForm:
+    """The polyphase normal form of layers in a row.
+
+    Args:
+        layers: what :func:`stage` knows, first to last.
+        channels: of the input, where the layers do not tell.
+
+    Attributes:
+        axes: vertical and horizontal.
+        groups: of channels that do not meet.
+        in_channels, out_channels: of the whole.
+
+    Raises:
+        NotPeriodicError: the outputs do not repeat, as with ``align_corners=True``.
+        UnsupportedError: a layer is not known to be linear, or groups follow on another convolution.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], channels: int | None = None) -> None:
+        self.layers, self._stages = list(layers), [stage(layer) for layer in layers]
+        mixing = [(s, layer) for s, layer in zip(self._stages, layers, strict=True) if hasattr(layer, "in_channels")]
+        if len(mixing) > 1 and any(each.groups > 1 for each, _ in mixing):
+            raise UnsupportedError("convolutions in a row, of which one has groups, are left alone.")
+        self._starts_mixed = bool(layers) and isinstance(layers[0], nn.PixelShuffle)
+        self.in_channels = self._channels(channels)
+        self.groups = mixing[0][0].groups if mixing else (1 if self._starts_mixed else self.in_channels)
+        self.out_channels = self._out_channels()
+        self.axes = tuple(self._axis(index) for index in (0, 1))
+
+    def _channels(self, told: int | None) -> int:
+        factor = 1
+        for layer in self.layers:
+            if isinstance(layer, nn.PixelShuffle):
+                factor *= layer.upscale_factor**2
+            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                return layer.in_channels * factor
+        if told is None:
+            raise UnsupportedError("layers without weights do not tell how many channels they have.")
+        return told
+
+    def _out_channels(self) -> int:
+        channels = self.in_channels
+        for layer in self.layers:
+            if isinstance(layer, nn.PixelShuffle):
+                channels //= layer.upscale_factor**2
+            elif isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+                channels = layer.out_channels
+        return channels
+
+    def _axis(self, index: int) -> Axis:
+        matrices, rest = in_a_row([each.axes[index] for each in self._stages])
+        biased = [
+            (matrices_so_far, rest_after)
+            for layer, matrices_so_far, rest_after in zip(self.layers, matrices, rest, strict=True)
+            if getattr(layer, "bias", None) is not None and rest_after is not None
+        ]
+
+        def constants(size: int) -> Tensor:
+            return torch.cat([after(before(size).shape[1]).sum(2) for before, after in biased])
+
+        scale = prod(each.scales[index] for each in self._stages)
+        return periodic(matrices[-1], scale, constants if biased else None)
+
+    def kernel_of_taps(self) -> Tensor:
+        """``(O, C/groups, taps, taps)`` in float64, from the layers' present weights, differentiable."""
+        kernel = torch.eye(self.in_channels, dtype=torch.float64)[:, :, None, None] if self._starts_mixed else None
+        for each in self._stages:
+            kernel = each.after(kernel)
+        return torch.ones(self.in_channels, 1, 1, 1, dtype=torch.float64) if kernel is None else kernel
+
+    def kernels(self) -> Kernels:
+        """Work the kernels out from the layers' present weights; differentiable."""
+        taps = self.kernel_of_taps()
+        (impulse_v, edge_v), (impulse_h, edge_h) = (
+            (axis.impulse.to(taps.device), axis.edge.to(taps.device)) for axis in self.axes
+        )
+        along_h = torch.einsum("ocab,by->ocay", taps, impulse_h)
+        at_edge_h = torch.einsum("ocab,brz->ocarz", taps, edge_h)
+        return Kernels(
+            interior=torch.einsum("ocay,ax->ocxy", along_h, impulse_v),
+            rows=torch.einsum("ocay,arz->ocrzy", along_h, edge_v),
+            columns=torch.einsum("ocarz,ax->ocxrz", at_edge_h, impulse_v),
+            corners=torch.einsum("ocarz,asw->ocswrz", at_edge_h, edge_v),
+            **self._biases(),
+        )
+
+    def _biases(self) -> dict[str, Tensor]:
+        """What the layers make of zeros, read where every part of the output is seen."""
+        if all(getattr(layer, "bias", None) is None for layer in self.layers):
+            return {}
+        weight = next(layer.weight for layer in self.layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d))
+        first, sizes = [], []
+        for axis in self.axes:
+            start = -(-axis.ring[0] // axis.scale) * axis.scale
+            needed = -(-(start + axis.scale + axis.ring[1] - axis.extra) // axis.scale)
+            first.append(start)
+            sizes.append(max(axis.least, needed))
+        made = nn.Sequential(*self.layers)(weight.new_zeros(1, self.in_channels, *sizes))[0]
+        period_v, period_h = (slice(start, start + axis.scale) for start, axis in zip(first, self.axes, strict=True))
+        ring_v, ring_h = (Axis.ends(made.shape[1 + index], axis.ring) for index, axis in enumerate(self.axes))
+        rows, columns = made[:, ring_v], made[:, :, ring_h]
+        return {
+            "bias": made[:, period_v, period_h],
+            "row_bias": rows[:, :, period_h],
+            "column_bias": columns[:, period_v],
+            "corner_bias": rows[:, :, ring_h],
+        }

@@ -1,0 +1,236 @@
+"""Where in a network something is upsampled: chains of linear layers, found in the graph that ``torch.fx`` traces.
+
+A chain holds an interpolation, a shuffle, a transposed convolution or zero-stuffing, and the convolutions next to it
+that nothing stands in between of: an activation, a normalisation or a second reader of what is in between ends it. A
+layer that is not exactly one of torch's own, that has hooks or a parametrisation, or that the network calls more than
+once is never part of one.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, fx, nn
+from torch.nn.utils import parametrize
+
+from upsample.contract import UnsupportedError
+from upsample.exact.layers import ZeroStuff, stage
+
+GROWING = (nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.PixelShuffle, ZeroStuff)
+"""Layers without weights that make what they are given larger."""
+
+NAMES = frozenset(kind.__name__ for kind in (*GROWING, nn.ConvTranspose2d))
+
+HOOKS = (
+    "_forward_hooks",
+    "_forward_pre_hooks",
+    "_backward_hooks",
+    "_backward_pre_hooks",
+)
+
+
+@dataclass
+class Chain:
+    """Layers in a row that are one linear operator.
+
+    Attributes:
+        nodes: of the graph, first to last.
+        layers: what each of them computes, as a module.
+        input: what the first is given when the network runs on the example; filled in by :func:`record_inputs`.
+    """
+
+    nodes: list[fx.Node]
+    layers: list[nn.Module]
+    input: Tensor | None = None
+
+    @property
+    def text(self) -> str:
+        """Its layers' names."""
+        return " + ".join(type(layer).__name__ for layer in self.layers)
+
+    @property
+    def name(self) -> str:
+        """The path of its first layer with weights, or the name of its first node."""
+        targets = [str(node.target) for node in self.nodes if node.op == "call_module"]
+        weighted = [
+            str(node.target)
+            for node, layer in zip(self.nodes, self.layers, strict=True)
+            if any(True for _ in layer.parameters())
+        ]
+        return (weighted or targets or [self.nodes[0].name])[0]
+
+
+@dataclass
+class Found:
+    """What there is in one graph.
+
+    Attributes:
+        chains: that may be rewritten.
+        left: name and reason of what looks like upsampling and is left alone.
+    """
+
+    chains: list[Chain] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
+
+
+def find(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> Found:
+    """Find the chains of a graph, longest first come; ``modules`` are the network's, by path."""
+    found, taken = Found(), set[fx.Node]()
+    look = _Look(graph, modules)
+    for node in graph.nodes:
+        if node in taken or not look.grows(node):
+            continue
+        layer = look.layer(node)
+        if isinstance(layer, str):
+            found.left.append((_name(node), layer))
+            continue
+        nodes = [node]
+        while (before := look.before(nodes[0])) is not None and before not in taken:
+            nodes.insert(0, before)
+        while (after := look.after(nodes[-1])) is not None:
+            nodes.append(after)
+        taken.update(nodes)
+        layers = [look.layer(each) for each in nodes]
+        found.chains.append(Chain(nodes, [each for each in layers if isinstance(each, nn.Module)]))
+    return found
+
+
+class _Look:
+    """One graph, seen as layers."""
+
+    def __init__(self, graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
+        self._modules = modules
+        self._calls = Counter(id(modules[str(n.target)]) for n in graph.nodes if n.op == "call_module")
+        self._layers: dict[fx.Node, nn.Module | str | None] = {}
+
+    def grows(self, node: fx.Node) -> bool:
+        """Whether a node makes what it is given larger."""
+        if node.op == "call_module":
+            # By name, as quantised layers do not derive from those that they stand for.
+            return any(kind.__name__ in NAMES for kind in type(self._modules[str(node.target)]).__mro__)
+        return node.op == "call_function" and node.target in _FUNCTIONS
+
+    def layer(self, node: fx.Node) -> nn.Module | str | None:
+        """The layer of a node, why it is none that can be rewritten, or None for what is no layer at all."""
+        if node not in self._layers:
+            self._layers[node] = self._layer(node)
+        return self._layers[node]
+
+    def _layer(self, node: fx.Node) -> nn.Module | str | None:
+        try:
+            if node.op == "call_function" and node.target in _FUNCTIONS:
+                layer: nn.Module = _FUNCTIONS[node.target](**_arguments(node))
+            elif node.op == "call_module":
+                layer = self._modules[str(node.target)]
+                if self._calls[id(layer)] > 1 and any(True for _ in layer.parameters()):
+                    return f"it is called {self._calls[id(layer)]} times."
+                if (reason := why_not(layer)) is not None:
+                    return reason
+            else:
+                return None
+            stage(layer)
+        except UnsupportedError as error:
+            return str(error)
+        return layer
+
+    def before(self, node: fx.Node) -> fx.Node | None:
+        """A convolution whose output this node alone reads; only a shuffle gains from the one before it."""
+        if not isinstance(self.layer(node), nn.PixelShuffle):
+            return None
+        return self._neighbour(node.all_input_nodes, node)
+
+    def after(self, node: fx.Node) -> fx.Node | None:
+        """A layer that alone reads this node's output."""
+        return self._neighbour(list(node.users), node, alone=node)
+
+    def _neighbour(self, nodes: list[fx.Node], node: fx.Node, alone: fx.Node | None = None) -> fx.Node | None:
+        if len(nodes) != 1 or len((alone or nodes[0]).users) != 1:
+            return None
+        layer = self.layer(nodes[0])
+        wanted = (nn.Conv2d,) if alone is None else (nn.Conv2d, nn.PixelShuffle)
+        return nodes[0] if isinstance(layer, wanted) else None
+
+
+def why_not(layer: nn.Module) -> str | None:
+    """Say why a layer may do more than its class says, or return None."""
+    if any(getattr(layer, name, None) for name in HOOKS):
+        return "it has hooks."
+    if parametrize.is_parametrized(layer):
+        return "its weight is parametrised."
+    return None
+
+
+def _interpolation(
+    input: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> nn.Module:
+    if antialias:
+        raise UnsupportedError("interpolation with antialias is left alone.")
+    if size is not None or scale_factor is None:
+        raise UnsupportedError("its output size is not a factor of its input's, but computed or fixed.")
+    if isinstance(scale_factor, list):
+        scale_factor = tuple(scale_factor)
+    return nn.Upsample(scale_factor=scale_factor, mode=mode, align_corners=align_corners)
+
+
+def _shuffle(input: Any, upscale_factor: int) -> nn.Module:
+    return nn.PixelShuffle(upscale_factor)
+
+
+_FUNCTIONS: dict[Any, Any] = {
+    F.interpolate: _interpolation,
+    F.pixel_shuffle: _shuffle,
+    torch.pixel_shuffle: _shuffle,
+}
+
+
+def _arguments(node: fx.Node) -> dict[str, Any]:
+    """The arguments of a call by name.
+
+    Raises:
+        UnsupportedError: one of them is computed in the forward pass.
+    """
+    names = list(inspect.signature(_FUNCTIONS[node.target]).parameters)
+    arguments = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    if any(_computed(value) for name, value in arguments.items() if name != "input"):
+        raise UnsupportedError("its output size is computed in the forward pass.")
+    return arguments
+
+
+def _computed(value: Any) -> bool:
+    return isinstance(value, fx.Node) or (isinstance(value, list | tuple) and any(map(_computed, value)))
+
+
+def _name(node: fx.Node) -> str:
+    return str(node.target) if node.op == "call_module" else node.name
+
+
+class Recorder(fx.Interpreter):
+    """Runs a graph and keeps what the first layer of every chain is given."""
+
+    def __init__(self, module: fx.GraphModule, chains: list[Chain]) -> None:
+        super().__init__(module)
+        self._first = {chain.nodes[0].name: chain for chain in chains}
+
+    def run_node(self, n: fx.Node) -> Any:
+        chain = self._first.get(n.name)
+        if chain is not None:
+            args, kwargs = self.fetch_args_kwargs_from_env(n)
+            chain.input = (args[0] if args else kwargs["input"]).detach()
+        return super().run_node(n)
+
+
+def segments(length: int) -> Iterator[tuple[int, int]]:
+    """All parts in a row of so many layers."""
+    return ((first, last) for first in range(length) for last in range(first + 1, length + 1))
