@@ -5,6 +5,7 @@ Exact and repeatable: the running sum of every allocation and release that the p
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import accumulate
 from typing import Any
 
@@ -22,14 +23,19 @@ class AllocatedMemory(Meter):
     def measure(self, workload: Workload) -> dict[str, Any]:
         if workload.input.device.type != "cpu":
             return {"peak_allocated_bytes": None}
-        # The first call at this size keeps what libraries cache for good, such as compiled primitives.
-        workload.call()
-        # torch.profiler.profile would import the compiler first, two seconds in every process.
-        with profile(use_cpu=True, use_kineto=True, profile_memory=True) as profiler:
-            workload.call()
-        results = profiler.kineto_results
-        assert results is not None
-        memory_events = [event for event in results.events() if event.name() == "[memory]"]
-        memory_events.sort(key=lambda event: event.start_ns())
-        running = accumulate((event.nbytes() for event in memory_events), initial=0)
-        return {"peak_allocated_bytes": max(running)}
+        return {"peak_allocated_bytes": peak_allocated_bytes(workload.call)}
+
+
+def peak_allocated_bytes(call: Callable[[], object]) -> int:
+    """Return the most bytes that a call has taken from torch's CPU allocator at any one time, its result included."""
+    # The first call at this size keeps what libraries cache for good, such as compiled primitives.
+    call()
+    # torch.profiler.profile would import the compiler first, two seconds in every process.
+    with profile(use_cpu=True, use_kineto=True, profile_memory=True) as profiler:
+        result = call()
+    del result
+    results = profiler.kineto_results
+    assert results is not None
+    memory_events = [event for event in results.events() if event.name() == "[memory]"]
+    memory_events.sort(key=lambda event: event.start_ns())
+    return max(accumulate((event.nbytes() for event in memory_events), initial=0))

@@ -1,0 +1,1 @@
+"""Examples that run: public networks rewritten, and the gate in CI."""

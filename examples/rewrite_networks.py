@@ -1,0 +1,128 @@
+"""Rewrite the upsamplers of four public networks, and measure on a photograph what that gains.
+
+``python -m examples.rewrite_networks --output results/rewritten_networks.json``
+
+Each launch is a fresh process with one thread and an allocator that keeps freed memory (see :mod:`bench.allocator`). In
+it, the network before and after is timed in turn; a figure is the median over launches, with their range. Nothing else
+should run meanwhile.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import torch
+from tabulate import tabulate
+from torch import Tensor, nn
+
+import upsample
+from bench import inputs
+from bench.allocator import PINNED_ENVIRONMENT
+from bench.meters.allocated_memory import peak_allocated_bytes
+from bench.record import write_whole
+from examples.networks import EDSR, FSRCNN, RRDBNet, UNet
+
+NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
+    "RRDBNet": (RRDBNet, 3, 48),
+    "EDSR": (EDSR, 3, 96),
+    "FSRCNN": (FSRCNN, 1, 96),
+    "UNet": (UNet, 3, 192),
+}
+"""Each network, the channels of its input, and the side of its photograph."""
+
+SCHEMA = 1
+LUMA = (0.299, 0.587, 0.114)
+"""Of RGB, ITU-R BT.601."""
+
+
+def photograph(channels: int, side: int) -> Tensor:
+    """Return ``(1, channels, side, side)``; one channel is the luma."""
+    image = inputs.photograph_batch(1, side, side)
+    return image if channels == 3 else (image * torch.tensor(LUMA)[None, :, None, None]).sum(1, keepdim=True)
+
+
+def launch(name: str, seconds: float) -> dict[str, Any]:
+    """Rewrite one network in this process, and return what came out."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    make, channels, side = NETWORKS[name]
+    model, image = make().eval(), photograph(channels, side)
+    rewritten, report = upsample.rewrite(model, image, seconds=seconds)
+    with torch.inference_mode():
+        before, after = (peak_allocated_bytes(lambda each=each: each(image)) for each in (model, rewritten))
+    return {**asdict(report), "peak_allocated_bytes": [before, after]}
+
+
+def measure(names: Sequence[str], launches: int, seconds: float) -> dict[str, list[dict[str, Any]]]:
+    """Launch every network so many times."""
+    made: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
+    for _ in range(launches):
+        for name in names:
+            command = [sys.executable, "-m", "examples.rewrite_networks", "--launch", name, "--seconds", str(seconds)]
+            done = subprocess.run(
+                command, env={**os.environ, **PINNED_ENVIRONMENT}, capture_output=True, text=True, check=False
+            )
+            if done.returncode:
+                raise SystemExit(f"{name} failed: {done.stderr.strip().splitlines()[-1]}")
+            made[name].append(json.loads(done.stdout))
+    return made
+
+
+def rows(made: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
+    """Lines of the table: every site, and every network as a whole."""
+    lines = []
+    for name, launches in made.items():
+        for number, site in enumerate(launches[0]["sites"]):
+            same = [each["sites"][number] for each in launches]
+            forms = sorted({each["after"] or "left alone" for each in same})
+            lines.append([f"{name} {site['name']}", " or ".join(forms), *_gains(same), _differences(same), ""])
+        memory = launches[0]["peak_allocated_bytes"]
+        saved = f"{memory[0] / 2**20:.1f} to {memory[1] / 2**20:.1f}"
+        lines.append([f"{name}, whole", "", *_gains(launches), _differences(launches), saved])
+    return lines
+
+
+def _gains(each: Sequence[dict[str, Any]]) -> tuple[str, str]:
+    gains = sorted(one["gain"][0] for one in each if one["gain"] is not None)
+    if not gains:
+        return "–", "–"
+    return f"{median(gains):.2f}", f"{gains[0]:.2f} to {gains[-1]:.2f}"
+
+
+def _differences(each: Sequence[dict[str, Any]]) -> str:
+    found = [one["difference"] for one in each if one["difference"] is not None]
+    return f"{max(found):.1e}" if found else "–"
+
+
+def main() -> None:
+    """Measure and print the table, or be one launch."""
+    parser = argparse.ArgumentParser(description="Rewrite the upsamplers of four networks and measure the gain.")
+    parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="which of them")
+    parser.add_argument("--launches", type=int, default=5, help="fresh processes for each")
+    parser.add_argument("--seconds", type=float, default=1.0, help="of each comparison")
+    parser.add_argument("--output", type=Path, help="where the records go")
+    parser.add_argument("--launch", choices=NETWORKS, help=argparse.SUPPRESS)
+    chosen = parser.parse_args()
+    if chosen.launch:
+        print(json.dumps(launch(chosen.launch, chosen.seconds)))
+        return
+    made = measure(chosen.networks, chosen.launches, chosen.seconds)
+    headers = ["where", "form", "times faster", "range over launches", "difference", "peak allocated, MiB"]
+    print(tabulate(rows(made), headers=headers, tablefmt="github", disable_numparse=True))
+    if chosen.output:
+        command = " ".join(["python -m examples.rewrite_networks", *sys.argv[1:]])
+        facts = {"rewritten_networks": SCHEMA, "command": command, "torch": torch.__version__, "threads": 1}
+        write_whole(chosen.output, {**facts, "networks": made})
+
+
+if __name__ == "__main__":
+    main()
