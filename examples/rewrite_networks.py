@@ -107,8 +107,8 @@ def main() -> None:
     """Measure and print the table, or be one launch."""
     parser = argparse.ArgumentParser(description="Rewrite the upsamplers of four networks and measure the gain.")
     parser.add_argument("--networks", nargs="+", choices=NETWORKS, default=list(NETWORKS), help="which of them")
-    parser.add_argument("--launches", type=int, default=5, help="fresh processes for each")
-    parser.add_argument("--seconds", type=float, default=1.0, help="of each comparison")
+    parser.add_argument("--launches", type=int, default=3, help="fresh processes for each")
+    parser.add_argument("--seconds", type=float, default=0.5, help="of each comparison")
     parser.add_argument("--output", type=Path, help="where the records go")
     parser.add_argument("--launch", choices=NETWORKS, help=argparse.SUPPRESS)
     chosen = parser.parse_args()

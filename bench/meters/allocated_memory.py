@@ -38,4 +38,4 @@ def peak_allocated_bytes(call: Callable[[], object]) -> int:
     assert results is not None
     memory_events = [event for event in results.events() if event.name() == "[memory]"]
     memory_events.sort(key=lambda event: event.start_ns())
-    return max(accumulate((event.nbytes() for event in memory_events), initial=0))
+    return max(accumulate((int(event.nbytes()) for event in memory_events), initial=0))
