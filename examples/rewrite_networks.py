@@ -39,6 +39,8 @@ NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
 }
 """Each network, the channels of its input, and the side of its photograph."""
 
+HEADERS = ("where", "form", "times faster", "range over launches", "difference", "peak allocated, MiB")
+
 SCHEMA = 1
 LUMA = (0.299, 0.587, 0.114)
 """Of RGB, ITU-R BT.601."""
@@ -84,7 +86,8 @@ def rows(made: dict[str, list[dict[str, Any]]]) -> list[list[str]]:
         for number, site in enumerate(launches[0]["sites"]):
             same = [each["sites"][number] for each in launches]
             forms = sorted({each["after"] or "left alone" for each in same})
-            lines.append([f"{name} {site['name']}", " or ".join(forms), *_gains(same), _differences(same), ""])
+            done = [each for each in same if each["after"]]
+            lines.append([f"{name} {site['name']}", " or ".join(forms), *_gains(done), _differences(done), ""])
         memory = launches[0]["peak_allocated_bytes"]
         saved = f"{memory[0] / 2**20:.1f} to {memory[1] / 2**20:.1f}"
         lines.append([f"{name}, whole", "", *_gains(launches), _differences(launches), saved])
@@ -116,8 +119,7 @@ def main() -> None:
         print(json.dumps(launch(chosen.launch, chosen.seconds)))
         return
     made = measure(chosen.networks, chosen.launches, chosen.seconds)
-    headers = ["where", "form", "times faster", "range over launches", "difference", "peak allocated, MiB"]
-    print(tabulate(rows(made), headers=headers, tablefmt="github", disable_numparse=True))
+    print(tabulate(rows(made), HEADERS, tablefmt="github", disable_numparse=True))
     if chosen.output:
         command = " ".join(["python -m examples.rewrite_networks", *sys.argv[1:]])
         facts = {"rewritten_networks": SCHEMA, "command": command, "torch": torch.__version__, "threads": 1}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tabulate import tabulate
 
 import upsample
 from bench.record import Run, read_run
@@ -14,6 +17,7 @@ from bench.report.claims import judge_claims
 from bench.report.evidence import gather
 from bench.report.summary import summarise
 from bench.report.tables import results_table
+from examples.rewrite_networks import HEADERS, rows
 from upsample import GuidedUpsampler as Guided
 
 ROOT = Path(__file__).parent.parent
@@ -67,14 +71,21 @@ def catalogue_table() -> str:
     return str(chosen.loc[order, columns].to_markdown(index=False, disable_numparse=True))
 
 
-def test_the_table_of_the_catalogue_is_that_of_its_run() -> None:
-    begin, end = "<!-- catalogue -->\n\n", "\n\n<!-- end of catalogue -->"
-    before, rest = README.split(begin)
+def networks_table() -> str:
+    """Every site of the rewritten networks, and each network as a whole."""
+    launches = json.loads((ROOT / "results" / "rewritten_networks.json").read_text())["networks"]
+    return str(tabulate(rows(launches), HEADERS, tablefmt="github", disable_numparse=True))
+
+
+@pytest.mark.parametrize(("name", "table"), [("catalogue", catalogue_table), ("rewritten networks", networks_table)])
+def test_a_table_is_that_of_its_run(name: str, table: Callable[[], str]) -> None:
+    begin, end = f"<!-- {name} -->\n\n", f"\n\n<!-- end of {name} -->"
+    before, rest = (ROOT / "README.md").read_text().split(begin)
     shown, after = rest.split(end)
     if os.environ.get("UPDATE_GOLDEN"):
-        (ROOT / "README.md").write_text(before + begin + catalogue_table() + end + after)
+        (ROOT / "README.md").write_text(before + begin + table() + end + after)
         return
-    assert shown == catalogue_table()
+    assert shown == table()
 
 
 def test_the_sentences_under_the_catalogue_are_true() -> None:
@@ -116,3 +127,13 @@ def test_the_library_example_is_true() -> None:
     listed = re.search(r"# \[(.*), \.\.\.\]", README)
     assert listed is not None
     assert listed[1] in str(upsample.names())
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/exact_forms.md"])
+def test_a_network_is_rewritten_as_shown(page: str, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    names: dict[str, object] = {}
+    for block in blocks:
+        if "rewrite" in block or "exact_forms" in block:
+            exec(block, names)
+    assert capsys.readouterr().out.startswith("1: Upsample + Conv2d ")

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
+from tabulate import tabulate
 
 from bench.errors import UsageError
 from bench.gate import session, trial
@@ -33,6 +34,7 @@ from bench.gate.rates import (
     plain_false_alarms,
     read_trial,
     summary,
+    table,
 )
 from bench.gate.session import Report, Settings
 from bench.gate.trees import Suite
@@ -336,3 +338,10 @@ def test_the_summary_leaves_out_what_was_not_tried() -> None:
         "identical code, median time of a gate",
         "slowed, median time of a gate",
     ]
+
+
+def test_the_page_says_what_the_committed_trial_says() -> None:
+    root = Path(__file__).parents[3]
+    lines = table(read_trial(root / "results" / "gate_trial.json"))
+    text = tabulate(lines, headers=("asked", "came out"), tablefmt="github", disable_numparse=True)
+    assert text in (root / "docs" / "gate.md").read_text()
