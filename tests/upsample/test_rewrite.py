@@ -150,6 +150,23 @@ def test_the_state_moves_both_ways(name: str) -> None:
         assert_same(trained, back, example())
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_other_tensors_can_take_the_parameters_place(name: str) -> None:
+    rewritten, _ = upsample.rewrite(network(name), example())
+    trained = network(name)
+    for parameter in trained.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    input = example()
+    with torch.no_grad():
+        before = tensors(rewritten(input))
+        called = tensors(torch.func.functional_call(rewritten, dict(trained.state_dict()), (input,)))
+        after = tensors(rewritten(input))
+        for expected, actual in zip([*tensors(trained(input)), *before], [*called, *after], strict=True):
+            torch.testing.assert_close(actual, expected, rtol=0, atol=1e-12)
+        rewritten.load_state_dict(trained.state_dict(), assign=True)
+        assert_same(trained, rewritten, input)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name", NETWORKS)
 def test_gradients_reach_the_parameters(name: str, form: str, prefer: Callable[[str], None]) -> None:

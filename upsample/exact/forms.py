@@ -38,6 +38,37 @@ def _exporting() -> bool:
     return torch.compiler.is_compiling() or bool(torch._C._get_tracing_state())
 
 
+class Held:
+    """The parameters of a layer under the care of another module, which stands in its place.
+
+    Whatever gives that module other tensors, ``load_state_dict(assign=True)`` or ``torch.func.functional_call``, gives
+    them to the layer as well.
+    """
+
+    def __init__(self, holder: nn.Module, layer: nn.Module) -> None:
+        self._layer = layer
+        for name, parameter in layer.named_parameters(recurse=False):
+            holder.register_parameter(name, parameter)
+
+    def follow(self, holder: nn.Module) -> None:
+        """Give the layer what its holder has now."""
+        for name, parameter in self._layer._parameters.items():
+            if parameter is not None and holder._parameters[name] is not parameter:
+                self._layer._parameters[name] = holder._parameters[name]
+
+
+class Kept(nn.Module):
+    """Stands in the place of a layer whose work another module does now: has its parameters, and hands its input on."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self._held = Held(self, layer)
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._held.follow(self)
+        return input
+
+
 class ExactForm(nn.Module):
     """What all forms share: the layers that they stand for, kernels that follow their weights, and the ring.
 
@@ -59,11 +90,17 @@ class ExactForm(nn.Module):
         usual = nn.Sequential(*layers)
         # A tuple hides modules from torch, so that a state_dict holds their parameters once.
         self._hidden = (usual,)
+        self._held: Held | None = None
         if owned:
             self.layers = usual
         self._prepare(channels)
         self._seen: tuple[tuple[int, int], ...] = ()
-        self._refresh()
+        self.refresh()
+        self.register_load_state_dict_post_hook(_refresh_loaded)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+
+    def hold(self, layer: nn.Module) -> None:
+        """Stand in the place of one of the layers, with its parameters under their names."""
+        self._held = Held(self, layer)
 
     @property
     def usual(self) -> nn.Sequential:
@@ -71,13 +108,15 @@ class ExactForm(nn.Module):
         return self._hidden[0]
 
     def forward(self, input: Tensor) -> Tensor:
+        if self._held is not None:
+            self._held.follow(self)
         if not self._fits(input):
             usual: Tensor = self.usual(input)
             return usual
         if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.usual.parameters()):
             return self._run(input, self._weights())
         if not _exporting() and self._versions() != self._seen:
-            self._refresh()
+            self.refresh()
         weights = self._kept()
         if not self._seen:
             # Layers without weights take any dtype.
@@ -85,7 +124,14 @@ class ExactForm(nn.Module):
         return self._run(input, weights)
 
     @torch.no_grad()
-    def _refresh(self) -> None:
+    def refresh(self) -> None:
+        """Work the kernels out from the layers' present weights.
+
+        A call does so by itself where a weight has changed, and so does loading a state; only compiled code does not
+        look.
+        """
+        if self._held is not None:
+            self._held.follow(self)
         for name, weight in self._weights().items():
             self.register_buffer(f"{PREFIX}{name}", weight.detach(), persistent=False)
         self._seen = self._versions()
@@ -482,6 +528,10 @@ FORMS: dict[str, type[ExactForm]] = {
     "mixed_first": MixedFirst,
 }
 """The forms by name, beside the usual one."""
+
+
+def _refresh_loaded(form: ExactForm, _: object) -> None:
+    form.refresh()
 
 
 def exact_forms(layers: Sequence[nn.Module], channels: int | None = None) -> dict[str, ExactForm]:

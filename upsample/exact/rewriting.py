@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from upsample.contract import UnsupportedError, UpsampleError
-from upsample.exact.forms import FORMS, ExactForm, usual_work
+from upsample.exact.forms import FORMS, ExactForm, Kept, usual_work
 from upsample.exact.measure import Prepare, difference, eager, gain, interleaved, tensors, tolerance
 from upsample.exact.report import Report, Site
 from upsample.exact.sites import GROWING, Chain, Recorder, find, segments, why_not
@@ -29,18 +29,6 @@ MOST_WORK = 2.0
 
 MOST_WEIGHTS = 1 << 24
 """Nor is one whose kernels hold more values."""
-
-
-class Kept(nn.Module):
-    """The parameters of a layer whose work another module does now; hands its input on."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        for name, parameter in layer.named_parameters(recurse=False):
-            self.register_parameter(name, parameter)
-
-    def forward(self, input: Tensor) -> Tensor:
-        return input
 
 
 def rewrite(
@@ -288,9 +276,7 @@ class _Rewriting:
                 places = weighted or [node for node in nodes if node in alone]
                 for node in nodes:
                     if places and node is places[-1]:
-                        own = modules[str(node.target)].named_parameters(recurse=False)
-                        for name, parameter in own:
-                            form.register_parameter(name, parameter)
+                        form.hold(modules[str(node.target)])
                         _put(module, str(node.target), form)
                     elif node in weighted:
                         _put(module, str(node.target), Kept(modules[str(node.target)]))
