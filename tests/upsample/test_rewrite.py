@@ -232,6 +232,54 @@ def test_the_given_network_is_left_as_it_was(name: str) -> None:
         assert torch.equal(value, state[key])
 
 
+def test_a_network_in_training_mode_is_left_as_it_was_too() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 4, 1), nn.BatchNorm2d(4), nn.Dropout2d(0.3), *decoder()).double().train()
+    state = deepcopy(model.state_dict())
+    rewritten, report = upsample.rewrite(model, example())
+    assert [site.after for site in report.sites] == ["shuffled"]
+    for each in (model, rewritten):
+        assert each.training
+        for key, value in each.state_dict().items():
+            assert torch.equal(value, state[key])
+
+
+class Skipping(nn.Module):
+    """Takes a second argument that may be missing."""
+
+    def __init__(self, functional: bool) -> None:
+        super().__init__()
+        self.up = nn.Identity() if functional else nn.Upsample(scale_factor=2)
+        self.conv, self.functional = nn.Conv2d(4, 3, 3, padding=1), functional
+
+    def forward(self, input: Tensor, skip: Tensor | None = None) -> Tensor:
+        enlarged = F.interpolate(input, scale_factor=2) if self.functional else self.up(input)
+        output: Tensor = self.conv(enlarged)
+        return output if skip is None else output + skip
+
+
+def test_an_argument_that_may_be_missing_still_may() -> None:
+    model = Skipping(functional=False).double()
+    rewritten, report = upsample.rewrite(model, example())
+    assert [site.after for site in report.sites] == ["shuffled"]
+    with torch.no_grad():
+        assert_same(model, rewritten, example())
+        skip = torch.rand(1, dtype=torch.float64)
+        assert torch.equal(rewritten(example() * 0, skip), rewritten(example() * 0) + skip)
+
+
+def test_an_argument_that_a_graph_would_fix_keeps_the_network_as_it_is() -> None:
+    assert "it takes further arguments, which a graph would fix: skip." in left_alone(Skipping(functional=True))
+
+
+@pytest.mark.parametrize("up", [nn.Upsample(scale_factor=2.5), nn.Upsample(size=(21, 30), mode="bilinear")])
+def test_channels_are_mixed_first_where_nothing_repeats(up: nn.Module) -> None:
+    model = nn.Sequential(up, nn.Conv2d(4, 1, 3, padding=1)).double()
+    rewritten, report = upsample.rewrite(model, example())
+    assert [site.after for site in report.sites] == ["mixed_first"]
+    with torch.no_grad():
+        assert_same(model, rewritten, example(7, 5))
+
+
 def test_modules_are_replaced_where_they_stand_and_the_class_stays() -> None:
     rewritten, _ = upsample.rewrite(network("many ways"), example())
     assert isinstance(rewritten, ManyWays)

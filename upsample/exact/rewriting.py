@@ -8,6 +8,7 @@ split replaces the chain where its gain is certain. Parameters stay what and whe
 
 from __future__ import annotations
 
+import inspect
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
@@ -64,7 +65,12 @@ def rewrite(
     except Exception as error:
         raise UpsampleError(f"the model cannot be copied: {error}.") from error
     with torch.no_grad():
-        return _Rewriting(inputs, prepare, least_gain, seconds).run(model, copy)
+        rewritten, report = _Rewriting(inputs, prepare, least_gain, seconds).run(model, copy)
+        kept = dict(model.named_buffers())
+        for name, buffer in rewritten.named_buffers():
+            if name in kept:
+                buffer.copy_(kept[name])
+        return rewritten, report
 
 
 class _Tracer(fx.Tracer):
@@ -99,7 +105,9 @@ class _Rewriting:
         self._notes: list[str] = []
 
     def run(self, model: nn.Module, copy: nn.Module) -> tuple[nn.Module, Report]:
-        expected = self._output(model)
+        # A network in training mode changes when it runs, and the given one must not.
+        before = deepcopy(copy)
+        expected = self._output(before)
         self._copy = copy
         rewritten = self._visit("", copy, self._inputs)
         if not any(site.after for site in self._sites):
@@ -109,7 +117,7 @@ class _Rewriting:
             reason = f"the network's output would have differed by {apart:.1e}."
             sites = (replace(site, after="", reason=reason) if site.after else site for site in self._sites)
             return deepcopy(model), Report(tuple(sites), notes=tuple(self._notes))
-        calls = {"before": self._prepare(model, self._inputs), "after": self._prepare(rewritten, self._inputs)}
+        calls = {"before": self._prepare(before, self._inputs), "after": self._prepare(rewritten, self._inputs)}
         times = interleaved(calls, self._seconds)
         gained = gain(times["before"], times["after"])
         return rewritten, Report(tuple(self._sites), gained, apart, tuple(self._notes))
@@ -175,16 +183,17 @@ class _Rewriting:
 
     def _rewrite(self, path: str, module: nn.Module, inputs: tuple[Any, ...]) -> nn.Module:
         try:
-            graph = _Tracer().trace(module)
+            further = _further_arguments(module, inputs)
+            graph = _Tracer().trace(module, further)
             modules = dict(module.named_modules(remove_duplicate=False))
             found = find(graph, modules)
-            Recorder(fx.GraphModule(module, graph), found.chains).run(*inputs)
+            Recorder(fx.GraphModule(module, graph), found.chains).run(*inputs, *further.values())
         except Exception as error:
             raise _NotTracedError(str(error).strip().splitlines()[0] if str(error).strip() else repr(error)) from error
         prefix = f"{path}." if path else ""
         for name, reason in found.left:
             self._sites.append(Site(prefix + name, "upsampling", reason=reason))
-        plans, fixed = [], _why_fixed(module, graph)
+        plans, fixed = [], _why_fixed(module, graph, further)
         alone = _called_once(graph, modules)
         for chain in found.chains:
             if fixed is not None and not alone.issuperset(chain.nodes):
@@ -361,8 +370,19 @@ def _forms(layers: Sequence[nn.Module], input: Tensor, reasons: dict[str, None])
             yield name, made
 
 
-def _why_fixed(module: nn.Module, graph: fx.Graph) -> str | None:
+def _further_arguments(module: nn.Module, inputs: Sequence[Any]) -> dict[str, Any]:
+    """Arguments of a module's forward pass that the example leaves at their defaults, which a graph can only fix."""
+    parameters = list(inspect.signature(module.forward).parameters.values())[len(inputs) :]
+    return {each.name: each.default for each in parameters if each.default is not inspect.Parameter.empty}
+
+
+def _why_fixed(module: nn.Module, graph: fx.Graph, further: Mapping[str, Any]) -> str | None:
     """Say why a module's forward pass must not be replaced by its graph, or return None."""
+    if further:
+        names = ", ".join(further)
+        return (
+            f"its forward pass would have to change, and it takes further arguments, which a graph would fix: {names}."
+        )
     if (reason := why_not(module)) is not None:
         return f"its forward pass would have to change, and {reason}"
     if any("training" in node.kwargs for node in graph.nodes):

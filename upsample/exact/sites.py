@@ -134,7 +134,9 @@ class _Look:
                     return reason
             else:
                 return None
-            stage(layer)
+            if not isinstance(layer, nn.Upsample):
+                # What factor an interpolation needs depends on the form.
+                stage(layer)
         except UnsupportedError as error:
             return str(error)
         return layer
@@ -177,11 +179,8 @@ def _interpolation(
 ) -> nn.Module:
     if antialias:
         raise UnsupportedError("interpolation with antialias is left alone.")
-    if size is not None or scale_factor is None:
-        raise UnsupportedError("its output size is not a factor of its input's, but computed or fixed.")
-    if isinstance(scale_factor, list):
-        scale_factor = tuple(scale_factor)
-    return nn.Upsample(scale_factor=scale_factor, mode=mode, align_corners=align_corners)
+    size, scale_factor = (tuple(each) if isinstance(each, list) else each for each in (size, scale_factor))
+    return nn.Upsample(size, scale_factor, mode, align_corners)
 
 
 def _shuffle(input: Any, upscale_factor: int) -> nn.Module:
