@@ -474,11 +474,10 @@ class MixedFirst(ExactForm):
             raise UnsupportedError("channels are mixed first for convolutions with stride 1 and without groups.")
         self._padding = conv_padding(conv)
         self._reaches = [(k - 1) * dilation for k, dilation in zip(conv.kernel_size, conv.dilation, strict=True)]
-        self._inside = conv.padding_mode != "zeros" or any(low != high for low, high in self._padding)
+        by_hand = [low != high or low > reach for (low, high), reach in zip(self._padding, self._reaches, strict=True)]
+        self._inside = conv.padding_mode != "zeros" or any(by_hand)
         done = [0 if self._inside else low for low, _ in self._padding]
         self._rest = [reach - padding for reach, padding in zip(self._reaches, done, strict=True)]
-        if min(self._rest) < 0:
-            raise UnsupportedError("the convolution has more padding than its kernel reaches.")
 
     @property
     def _conv(self) -> nn.Conv2d:
