@@ -356,7 +356,7 @@ def bank_of_phases(kernel_size: int, scale: int) -> Figure:
     middle = top + (len(matrix) - scale * 1.6) / 2
     sheet.title(left, middle, "the kernel of each phase")
     for each in sets:
-        taps = each.of(axis.impulse.sum(0)[None], 1)[0]
+        taps = each.split(axis.impulse.sum(0)[None], 1)[0]
         for column, phase in enumerate(each.phases):
             for tap, weight in enumerate(taps[:, column].tolist()):
                 x = left + last - each.last + tap

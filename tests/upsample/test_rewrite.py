@@ -108,6 +108,14 @@ def network(name: str) -> nn.Module:
     return NETWORKS[name]().double().eval()
 
 
+def trained_network(name: str) -> nn.Module:
+    """The same with other weights."""
+    model = network(name)
+    for parameter in model.parameters():
+        nn.init.normal_(parameter, std=0.3)
+    return model
+
+
 def example(height: int = 8, width: int = 10) -> Tensor:
     return torch.rand(2, 4, height, width, dtype=torch.float64)
 
@@ -139,9 +147,7 @@ def test_the_output_stays_at_every_size(name: str, form: str, prefer: Callable[[
 def test_the_state_moves_both_ways(name: str) -> None:
     model = network(name)
     rewritten, _ = upsample.rewrite(model, example())
-    trained = network(name)
-    for parameter in trained.parameters():
-        nn.init.normal_(parameter, std=0.3)
+    trained = trained_network(name)
     rewritten.load_state_dict(trained.state_dict(), strict=True)
     back = network(name)
     back.load_state_dict(rewritten.state_dict(), strict=True)
@@ -153,9 +159,7 @@ def test_the_state_moves_both_ways(name: str) -> None:
 @pytest.mark.parametrize("name", NETWORKS)
 def test_other_tensors_can_take_the_parameters_place(name: str) -> None:
     rewritten, _ = upsample.rewrite(network(name), example())
-    trained = network(name)
-    for parameter in trained.parameters():
-        nn.init.normal_(parameter, std=0.3)
+    trained = trained_network(name)
     input = example()
     with torch.no_grad():
         before = tensors(rewritten(input))

@@ -5,7 +5,8 @@ forms and puts the fastest in their place.
 """
 
 from upsample.exact.axis import NotPeriodicError
-from upsample.exact.forms import ExactForm, exact_forms
+from upsample.exact.form import ExactForm
+from upsample.exact.forms import exact_forms
 from upsample.exact.layers import ZeroStuff
 from upsample.exact.normal_form import NormalForm
 from upsample.exact.report import Report, Site

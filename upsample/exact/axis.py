@@ -75,10 +75,8 @@ def in_turn(first: Matrices, second: Matrices, size: int) -> Tensor:
 def in_a_row(axes: Sequence[Matrices]) -> tuple[Sequence[Matrices], Sequence[Matrices | None]]:
     """For each layer, the matrices of all layers up to it, and of all after it, if there are any."""
     first: Sequence[Matrices] = list(accumulate(axes, lambda before, layer: partial(in_turn, before, layer)))
-    last: Sequence[Matrices] = list(accumulate(reversed(axes), lambda after, layer: partial(in_turn, layer, after)))[
-        ::-1
-    ]
-    return first, [*last[1:], None]
+    last: Sequence[Matrices] = list(accumulate(reversed(axes), lambda after, layer: partial(in_turn, layer, after)))
+    return first, [*reversed(last[:-1]), None]
 
 
 @dataclass(frozen=True)

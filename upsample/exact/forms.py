@@ -14,9 +14,10 @@ Which is fastest depends on the runtime and is measured, not assumed; their arit
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from math import prod
+from typing import cast
 
 import torch
 import torch.nn.functional as F
@@ -24,146 +25,11 @@ from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError, Work, conv_work
 from upsample.exact.axis import Axis
-from upsample.exact.blocks import Window, interleave, phase_sets
+from upsample.exact.blocks import Window, all_phases, interleave, phase_sets
+from upsample.exact.form import ExactForm, exporting
 from upsample.exact.layers import conv_padding
 from upsample.exact.normal_form import Kernels, NormalForm
-from upsample.resampling import FLOPS_PER_OUTPUT
-
-PREFIX = "exact_"
-"""Of the names of buffers, beside which a module may hold a layer's own parameters."""
-
-
-def _exporting() -> bool:
-    """Whether the calls are recorded for another runtime, where writing into slices costs more than copying."""
-    return torch.compiler.is_compiling() or bool(torch._C._get_tracing_state())
-
-
-class Held:
-    """The parameters of a layer under the care of another module, which stands in its place.
-
-    Whatever gives that module other tensors, ``load_state_dict(assign=True)`` or ``torch.func.functional_call``, gives
-    them to the layer as well.
-    """
-
-    def __init__(self, holder: nn.Module, layer: nn.Module) -> None:
-        self._layer = layer
-        for name, parameter in layer.named_parameters(recurse=False):
-            holder.register_parameter(name, parameter)
-
-    def follow(self, holder: nn.Module) -> None:
-        """Give the layer what its holder has now."""
-        for name, parameter in self._layer._parameters.items():
-            if parameter is not None and holder._parameters[name] is not parameter:
-                self._layer._parameters[name] = holder._parameters[name]
-
-
-class Kept(nn.Module):
-    """Stands in the place of a layer whose work another module does now: has its parameters, and hands its input on."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self._held = Held(self, layer)
-
-    def forward(self, input: Tensor) -> Tensor:
-        self._held.follow(self)
-        return input
-
-
-class ExactForm(nn.Module):
-    """What all forms share: the layers that they stand for, kernels that follow their weights, and the ring.
-
-    The layers keep their parameters. While gradients are wanted the kernels are worked out anew in every call, so that
-    gradients reach those parameters; otherwise they are kept until a weight changes. Inputs too small to tell the
-    borders apart go through the layers themselves.
-
-    Args:
-        layers: first to last, as for :func:`upsample.exact.layers.stage`.
-        channels: of the input, where the layers do not tell.
-        owned: whether the layers' parameters are this module's as well; otherwise they belong to somebody else.
-
-    Raises:
-        UnsupportedError: this form does not exist for these layers; one sentence says why.
-    """
-
-    def __init__(self, layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True) -> None:
-        super().__init__()
-        usual = nn.Sequential(*layers)
-        # A tuple hides modules from torch, so that a state_dict holds their parameters once.
-        self._hidden = (usual,)
-        self._held: Held | None = None
-        if owned:
-            self.layers = usual
-        self._prepare(channels)
-        self._seen: tuple[tuple[int, int], ...] = ()
-        self.refresh()
-        self.register_load_state_dict_post_hook(_refresh_loaded)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
-
-    def hold(self, layer: nn.Module) -> None:
-        """Stand in the place of one of the layers, with its parameters under their names."""
-        self._held = Held(self, layer)
-
-    @property
-    def usual(self) -> nn.Sequential:
-        """The layers themselves, in a row."""
-        return self._hidden[0]
-
-    def forward(self, input: Tensor) -> Tensor:
-        if self._held is not None:
-            self._held.follow(self)
-        if not self._fits(input):
-            usual: Tensor = self.usual(input)
-            return usual
-        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.usual.parameters()):
-            return self._run(input, self._weights())
-        if not _exporting() and self._versions() != self._seen:
-            self.refresh()
-        weights = self._kept()
-        if not self._seen:
-            # Layers without weights take any dtype.
-            weights = {name: weight.to(input) for name, weight in weights.items()}
-        return self._run(input, weights)
-
-    @torch.no_grad()
-    def refresh(self) -> None:
-        """Work the kernels out from the layers' present weights.
-
-        A call does so by itself where a weight has changed, and so does loading a state; only compiled code does not
-        look.
-        """
-        if self._held is not None:
-            self._held.follow(self)
-        for name, weight in self._weights().items():
-            self.register_buffer(f"{PREFIX}{name}", weight.detach(), persistent=False)
-        self._seen = self._versions()
-
-    def _kept(self) -> dict[str, Tensor]:
-        return {name.removeprefix(PREFIX): buffer for name, buffer in self._buffers.items() if buffer is not None}
-
-    def _versions(self) -> tuple[tuple[int, int], ...]:
-        return tuple(
-            (id(parameter), 0 if parameter.is_inference() else parameter._version)
-            for parameter in self.usual.parameters()
-        )
-
-    @abstractmethod
-    def _prepare(self, channels: int | None) -> None:
-        """Work out all that does not depend on the weights."""
-
-    @abstractmethod
-    def _weights(self) -> dict[str, Tensor]:
-        """Return what :meth:`_run` needs, from the layers' present weights; differentiable."""
-
-    @abstractmethod
-    def _fits(self, input: Tensor) -> bool:
-        """Whether the input is large enough for this form."""
-
-    @abstractmethod
-    def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        """Compute the output."""
-
-    @abstractmethod
-    def work(self, batch: int, height: int, width: int) -> Work:
-        """Return the exact arithmetic on an input of ``(batch, C, height, width)``."""
+from upsample.resampling import FLOPS_PER_OUTPUT, Mode
 
 
 class PolyphaseForm(ExactForm):
@@ -175,7 +41,7 @@ class PolyphaseForm(ExactForm):
         self.normal = NormalForm(list(self.usual), channels)
         self.vertical, self.horizontal = self.normal.axes
         # The ring's rows are made along their length like any other output, by the window with the fewest taps.
-        self._along = tuple(Window(axis, axis.origin) for axis in self.normal.axes)
+        self._along = tuple(all_phases(axis, axis.origin) for axis in self.normal.axes)
 
     def _fits(self, input: Tensor) -> bool:
         return bool(input.shape[2] >= self.vertical.least and input.shape[3] >= self.horizontal.least)
@@ -282,7 +148,7 @@ def _with_ends(output: Tensor, ends: Tensor, dim: int, counts: tuple[int, int]) 
     """``output``, which may be overwritten, with the first and the last of ``dim`` taken from ``ends``."""
     low, high = counts
     size = output.shape[dim]
-    if _exporting():
+    if exporting():
         middle = output.narrow(dim, low, size - low - high)
         return torch.cat([ends.narrow(dim, 0, low), middle, ends.narrow(dim, low, high)], dim)
     output.narrow(dim, 0, low).copy_(ends.narrow(dim, 0, low))
@@ -338,7 +204,7 @@ class ShuffledInPlace(Shuffled):
             raise UnsupportedError("the blocks with the fewest taps are the pixels already.")
 
     def _windows(self) -> tuple[Window, Window]:
-        return Window(self.vertical, 0), Window(self.horizontal, 0)
+        return all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
 
 
 class TransposedForm(PolyphaseForm):
@@ -408,7 +274,7 @@ class Phases(PolyphaseForm):
     def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
         named: dict[str, Tensor | None] = {}
         for number, (vertical, horizontal) in enumerate(self._sets):
-            split = horizontal.of(vertical.of(kernels.interior, 2), 4)  # (O, C, taps, phases, taps, phases)
+            split = horizontal.split(vertical.split(kernels.interior, 2), 4)  # (O, C, taps, phases, taps, phases)
             named[f"kernel_{number}"] = split.permute(0, 3, 5, 1, 2, 4).flatten(0, 2)
             if kernels.bias is not None:
                 phases = kernels.bias[:, list(vertical.phases)][:, :, list(horizontal.phases)]
@@ -424,11 +290,9 @@ class Phases(PolyphaseForm):
             blocks = F.conv2d(input, kernel, bias, padding=padding, groups=self.normal.groups)
             blocks = blocks[:, :, vertical.blocks(height), horizontal.blocks(width)]
             made.append(blocks.unflatten(1, (-1, len(vertical.phases), len(horizontal.phases))))
-        output = self._shuffled(made) if _exporting() else self._written(made)
-        rows, columns = (
-            slice(0, axis.output_size(size)) for axis, size in zip(self.normal.axes, (height, width), strict=True)
-        )
-        return _cropped(output, rows, columns, input)
+        output = self._shuffled(made) if exporting() else self._written(made)
+        vertical, horizontal = self._sets[0]
+        return _cropped(output, vertical.outputs(height), horizontal.outputs(width), input)
 
     def _shuffled(self, made: Sequence[Tensor]) -> Tensor:
         """Put ``(N, O, phases, phases, H, W)`` of each set in their places by one shuffle."""
@@ -529,10 +393,6 @@ FORMS: dict[str, type[ExactForm]] = {
 """The forms by name, beside the usual one."""
 
 
-def _refresh_loaded(form: ExactForm, _: object) -> None:
-    form.refresh()
-
-
 def exact_forms(layers: Sequence[nn.Module], channels: int | None = None) -> dict[str, ExactForm]:
     """Return every exact form of layers in a row, by name: modules that take the layers' place.
 
@@ -546,14 +406,28 @@ def exact_forms(layers: Sequence[nn.Module], channels: int | None = None) -> dic
         UnsupportedError: there is none; the message says why for each.
     """
     forms, reasons = {}, []
-    for name, form in FORMS.items():
-        try:
-            forms[name] = form(layers, channels)
-        except UnsupportedError as error:
-            reasons.append(f"{name}: {error}")
+    for name, form in each_form(layers, channels):
+        if isinstance(form, UnsupportedError):
+            reasons.append(f"{name}: {form}")
+        else:
+            forms[name] = form
     if not forms:
         raise UnsupportedError(" ".join(reasons))
     return forms
+
+
+def each_form(
+    layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True
+) -> Iterator[tuple[str, ExactForm | UnsupportedError]]:
+    """Yield the name of every form, and the form itself or why it does not exist.
+
+    The arguments are those of :class:`upsample.exact.form.ExactForm`.
+    """
+    for name, form in FORMS.items():
+        try:
+            yield name, form(layers, channels, owned)
+        except UnsupportedError as error:
+            yield name, error
 
 
 def usual_work(layers: Sequence[nn.Module], input: Tensor) -> Work:
@@ -574,4 +448,4 @@ def usual_work(layers: Sequence[nn.Module], input: Tensor) -> Work:
 
 def _flops_per_output(layer: nn.Module) -> int:
     assert isinstance(layer, nn.Upsample)
-    return {str(mode): flops for mode, flops in FLOPS_PER_OUTPUT.items()}[layer.mode]
+    return FLOPS_PER_OUTPUT[cast(Mode, layer.mode)]

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError
 from upsample.exact.axis import Matrices, convolution_axis, interpolation_axis, shuffle_axis, transposed_axis
+from upsample.transposed import zero_stuff
 
 
 @dataclass(frozen=True)
@@ -41,9 +42,7 @@ class ZeroStuff(nn.Module):
         self.scale = scale
 
     def forward(self, input: Tensor) -> Tensor:
-        batch, channels, height, width = input.shape
-        stuffed = F.pad(input[..., None, :, None], (0, self.scale - 1, 0, 0, 0, self.scale - 1))
-        return stuffed.reshape(batch, channels, height * self.scale, width * self.scale)
+        return F.pad(zero_stuff(input, self.scale), (0, self.scale - 1, 0, self.scale - 1))
 
 
 def stage(layer: nn.Module) -> Stage:

@@ -20,10 +20,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from upsample.contract import UnsupportedError, UpsampleError
-from upsample.exact.forms import FORMS, ExactForm, Kept, usual_work
+from upsample.exact.form import ExactForm, Kept
+from upsample.exact.forms import FORMS, each_form, usual_work
 from upsample.exact.measure import Prepare, difference, eager, gain, interleaved, tensors, tolerance
 from upsample.exact.report import Report, Site
-from upsample.exact.sites import GROWING, Chain, Recorder, find, segments, why_not
+from upsample.exact.sites import GROWING, Chain, Recorder, find, has_parameters, segments, why_not
 
 MOST_WORK = 2.0
 """A form with more arithmetic than this times the layers' own is not measured."""
@@ -65,7 +66,7 @@ def rewrite(
     except Exception as error:
         raise UpsampleError(f"the model cannot be copied: {error}.") from error
     with torch.no_grad():
-        rewritten, report = _Rewriting(inputs, prepare, least_gain, seconds).run(model, copy)
+        rewritten, report = _Rewriting(inputs, prepare, least_gain, seconds).run(copy)
         kept = dict(model.named_buffers())
         for name, buffer in rewritten.named_buffers():
             if name in kept:
@@ -104,7 +105,7 @@ class _Rewriting:
         self._sites: list[Site] = []
         self._notes: list[str] = []
 
-    def run(self, model: nn.Module, copy: nn.Module) -> tuple[nn.Module, Report]:
+    def run(self, copy: nn.Module) -> tuple[nn.Module, Report]:
         # A network in training mode changes when it runs, and the given one must not.
         before = deepcopy(copy)
         expected = self._output(before)
@@ -116,7 +117,7 @@ class _Rewriting:
         if apart > tolerance(expected):
             reason = f"the network's output would have differed by {apart:.1e}."
             sites = (replace(site, after="", reason=reason) if site.after else site for site in self._sites)
-            return deepcopy(model), Report(tuple(sites), notes=tuple(self._notes))
+            return before, Report(tuple(sites), notes=tuple(self._notes))
         calls = {"before": self._prepare(before, self._inputs), "after": self._prepare(rewritten, self._inputs)}
         times = interleaved(calls, self._seconds)
         gained = gain(times["before"], times["after"])
@@ -281,7 +282,7 @@ class _Rewriting:
                 if form is None:
                     continue
                 nodes = plan.chain.nodes[first:last]
-                weighted = [node for node in nodes if node in alone and _has_parameters(modules[str(node.target)])]
+                weighted = [node for node in nodes if node in alone and has_parameters(modules[str(node.target)])]
                 places = weighted or [node for node in nodes if node in alone]
                 for node in nodes:
                     if places and node is places[-1]:
@@ -314,10 +315,6 @@ def _called_once(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> set[fx.No
     nodes = [node for node in graph.nodes if node.op == "call_module"]
     calls = Counter(id(modules[str(node.target)]) for node in nodes)
     return {node for node in nodes if calls[id(modules[str(node.target)])] == 1}
-
-
-def _has_parameters(module: nn.Module) -> bool:
-    return any(True for _ in module.parameters())
 
 
 def _put(module: nn.Module, path: str, new: nn.Module) -> None:
@@ -360,14 +357,11 @@ def _forms(layers: Sequence[nn.Module], input: Tensor, reasons: dict[str, None])
     if taps * input.shape[1] * max(channels) > MOST_WEIGHTS:
         reasons["Its kernels would be too large."] = None
         return
-    for name, form in FORMS.items():
-        try:
-            made = form(layers, input.shape[1], owned=False)
-        except UnsupportedError as error:
-            reasons[f"{name.capitalize()}: {error}"] = None
-            continue
-        if made.work(input.shape[0], *input.shape[2:]).flops <= MOST_WORK * max(own, 1):
-            yield name, made
+    for name, form in each_form(layers, input.shape[1], owned=False):
+        if isinstance(form, UnsupportedError):
+            reasons[f"{name.capitalize()}: {form}"] = None
+        elif form.work(input.shape[0], *input.shape[2:]).flops <= MOST_WORK * max(own, 1):
+            yield name, form
 
 
 def _further_arguments(module: nn.Module, inputs: Sequence[Any]) -> dict[str, Any]:

@@ -26,13 +26,9 @@ GROWING = (nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.Pixe
 """Layers without weights that make what they are given larger."""
 
 NAMES = frozenset(kind.__name__ for kind in (*GROWING, nn.ConvTranspose2d))
+"""Of all layers that look like upsampling."""
 
-HOOKS = (
-    "_forward_hooks",
-    "_forward_pre_hooks",
-    "_backward_hooks",
-    "_backward_pre_hooks",
-)
+HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @dataclass
@@ -42,7 +38,7 @@ class Chain:
     Attributes:
         nodes: of the graph, first to last.
         layers: what each of them computes, as a module.
-        input: what the first is given when the network runs on the example; filled in by :func:`record_inputs`.
+        input: what the first is given when the network runs on the example; filled in by :class:`Recorder`.
     """
 
     nodes: list[fx.Node]
@@ -59,9 +55,7 @@ class Chain:
         """The path of its first layer with weights, or the name of its first node."""
         targets = [str(node.target) for node in self.nodes if node.op == "call_module"]
         weighted = [
-            str(node.target)
-            for node, layer in zip(self.nodes, self.layers, strict=True)
-            if any(True for _ in layer.parameters())
+            str(node.target) for node, layer in zip(self.nodes, self.layers, strict=True) if has_parameters(layer)
         ]
         return (weighted or targets or [self.nodes[0].name])[0]
 
@@ -80,7 +74,7 @@ class Found:
 
 
 def find(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> Found:
-    """Find the chains of a graph, longest first come; ``modules`` are the network's, by path."""
+    """Find the chains of a graph, each as long as it can be; ``modules`` are the network's, by path."""
     found, taken = Found(), set[fx.Node]()
     look = _Look(graph, modules)
     for node in graph.nodes:
@@ -128,7 +122,7 @@ class _Look:
                 layer: nn.Module = _FUNCTIONS[node.target](**_arguments(node))
             elif node.op == "call_module":
                 layer = self._modules[str(node.target)]
-                if self._calls[id(layer)] > 1 and any(True for _ in layer.parameters()):
+                if self._calls[id(layer)] > 1 and has_parameters(layer):
                     return f"it is called {self._calls[id(layer)]} times."
                 if (reason := why_not(layer)) is not None:
                     return reason
@@ -143,20 +137,24 @@ class _Look:
 
     def before(self, node: fx.Node) -> fx.Node | None:
         """A convolution whose output this node alone reads; only a shuffle gains from the one before it."""
-        if not isinstance(self.layer(node), nn.PixelShuffle):
+        inputs = node.all_input_nodes
+        if not isinstance(self.layer(node), nn.PixelShuffle) or len(inputs) != 1 or len(inputs[0].users) != 1:
             return None
-        return self._neighbour(node.all_input_nodes, node)
+        return inputs[0] if isinstance(self.layer(inputs[0]), nn.Conv2d) else None
 
     def after(self, node: fx.Node) -> fx.Node | None:
         """A layer that alone reads this node's output."""
-        return self._neighbour(list(node.users), node, alone=node)
+        readers = list(node.users)
+        return (
+            readers[0]
+            if len(readers) == 1 and isinstance(self.layer(readers[0]), nn.Conv2d | nn.PixelShuffle)
+            else None
+        )
 
-    def _neighbour(self, nodes: list[fx.Node], node: fx.Node, alone: fx.Node | None = None) -> fx.Node | None:
-        if len(nodes) != 1 or len((alone or nodes[0]).users) != 1:
-            return None
-        layer = self.layer(nodes[0])
-        wanted = (nn.Conv2d,) if alone is None else (nn.Conv2d, nn.PixelShuffle)
-        return nodes[0] if isinstance(layer, wanted) else None
+
+def has_parameters(layer: nn.Module) -> bool:
+    """Whether a layer has weights."""
+    return next(layer.parameters(), None) is not None
 
 
 def why_not(layer: nn.Module) -> str | None:

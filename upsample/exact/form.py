@@ -1,0 +1,151 @@
+"""What all exact forms share: kernels that follow the weights of the layers, wherever those weights are kept."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from upsample.contract import Work
+
+PREFIX = "exact_"
+"""Of the names of buffers, beside which a module may hold a layer's own parameters."""
+
+
+def exporting() -> bool:
+    """Whether the calls are recorded for another runtime, where writing into slices costs more than copying."""
+    return torch.compiler.is_compiling() or bool(torch._C._get_tracing_state())
+
+
+class Held:
+    """The parameters of a layer under the care of another module, which stands in its place.
+
+    Whatever gives that module other tensors, ``load_state_dict(assign=True)`` or ``torch.func.functional_call``, gives
+    them to the layer as well.
+    """
+
+    def __init__(self, holder: nn.Module, layer: nn.Module) -> None:
+        self._layer = layer
+        for name, parameter in layer.named_parameters(recurse=False):
+            holder.register_parameter(name, parameter)
+
+    def follow(self, holder: nn.Module) -> None:
+        """Give the layer what its holder has now."""
+        for name, parameter in self._layer._parameters.items():
+            if parameter is not None and holder._parameters[name] is not parameter:
+                self._layer._parameters[name] = holder._parameters[name]
+
+
+class Kept(nn.Module):
+    """Stands in the place of a layer whose work another module does now: has its parameters, and hands its input on."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self._held = Held(self, layer)
+
+    def forward(self, input: Tensor) -> Tensor:
+        self._held.follow(self)
+        return input
+
+
+class ExactForm(nn.Module):
+    """What all forms share: the layers that they stand for, kernels that follow their weights, and the ring.
+
+    The layers keep their parameters. While gradients are wanted the kernels are worked out anew in every call, so that
+    gradients reach those parameters; otherwise they are kept until a weight changes. Inputs too small to tell the
+    borders apart go through the layers themselves.
+
+    Args:
+        layers: first to last, as for :func:`upsample.exact.layers.stage`.
+        channels: of the input, where the layers do not tell.
+        owned: whether the layers' parameters are this module's as well; otherwise they belong to somebody else.
+
+    Raises:
+        UnsupportedError: this form does not exist for these layers; one sentence says why.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True) -> None:
+        super().__init__()
+        usual = nn.Sequential(*layers)
+        # A tuple hides modules from torch, so that a state_dict holds their parameters once.
+        self._hidden = (usual,)
+        self._held: Held | None = None
+        if owned:
+            self.layers = usual
+        self._prepare(channels)
+        self._seen: tuple[tuple[int, int], ...] = ()
+        self.refresh()
+        self.register_load_state_dict_post_hook(_refresh_loaded)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
+
+    def hold(self, layer: nn.Module) -> None:
+        """Stand in the place of one of the layers, with its parameters under their names."""
+        self._held = Held(self, layer)
+
+    @property
+    def usual(self) -> nn.Sequential:
+        """The layers themselves, in a row."""
+        return self._hidden[0]
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self._held is not None:
+            self._held.follow(self)
+        if not self._fits(input):
+            usual: Tensor = self.usual(input)
+            return usual
+        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.usual.parameters()):
+            return self._run(input, self._weights())
+        if not exporting() and self._versions() != self._seen:
+            self.refresh()
+        weights = self._kept()
+        if not self._seen:
+            # Layers without weights take any dtype.
+            weights = {name: weight.to(input) for name, weight in weights.items()}
+        return self._run(input, weights)
+
+    @torch.no_grad()
+    def refresh(self) -> None:
+        """Work the kernels out from the layers' present weights.
+
+        A call does so by itself where a weight has changed, and so does loading a state; only compiled code does not
+        look.
+        """
+        if self._held is not None:
+            self._held.follow(self)
+        for name, weight in self._weights().items():
+            self.register_buffer(f"{PREFIX}{name}", weight.detach(), persistent=False)
+        self._seen = self._versions()
+
+    def _kept(self) -> dict[str, Tensor]:
+        return {name.removeprefix(PREFIX): buffer for name, buffer in self._buffers.items() if buffer is not None}
+
+    def _versions(self) -> tuple[tuple[int, int], ...]:
+        return tuple(
+            (id(parameter), 0 if parameter.is_inference() else parameter._version)
+            for parameter in self.usual.parameters()
+        )
+
+    @abstractmethod
+    def _prepare(self, channels: int | None) -> None:
+        """Work out all that does not depend on the weights."""
+
+    @abstractmethod
+    def _weights(self) -> dict[str, Tensor]:
+        """Return what :meth:`_run` needs, from the layers' present weights; differentiable."""
+
+    @abstractmethod
+    def _fits(self, input: Tensor) -> bool:
+        """Whether the input is large enough for this form."""
+
+    @abstractmethod
+    def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        """Compute the output."""
+
+    @abstractmethod
+    def work(self, batch: int, height: int, width: int) -> Work:
+        """Return the exact arithmetic on an input of ``(batch, C, height, width)``."""
+
+
+def _refresh_loaded(form: ExactForm, _: object) -> None:
+    form.refresh()
