@@ -30,6 +30,23 @@ PYTEST_SETTINGS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "
 OF_HOOKS = ("GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
 """Variables that git sets for its hooks."""
 
+GUARD = """
+read -r scratch
+cat >/dev/null
+for moment in $(seq 300); do
+    grep -qsF -- "$scratch" /proc/[0-9]*/environ /proc/[0-9]*/cmdline || break
+    sleep 0.2
+done
+rm -rf -- "$scratch"
+git -C "$1" worktree prune
+"""
+"""Removes a scratch folder once the gate has gone, and with it whoever might still write there.
+
+The gate's end of the pipe closes however the gate ends. Its children may live on for a moment: a side that is still
+importing, a git that makes a worktree. They have the folder's path in their environment or among their arguments; this
+script was told it by the pipe, and does not.
+"""
+
 NOT_SUITE = shutil.ignore_patterns("__pycache__", ".benchmarks", ".pytest_cache", "*.pyc")
 
 
@@ -206,15 +223,17 @@ def _search_path(tree: Path, root: Path, installed: bool) -> str:
 def scratch_folder(root: Path) -> Iterator[Path]:
     """A temporary folder that goes away however this process ends, with what git knows of worktrees in it."""
     scratch = Path(tempfile.mkdtemp(prefix="upbench-gate-")).resolve()
-    forget = f"git -C {shlex.quote(str(root))} worktree prune"
-    # It reads until the gate's end of the pipe closes, which the kernel sees to however the gate ends.
     guard = subprocess.Popen(
-        ["sh", "-c", f"cat >/dev/null; rm -rf {shlex.quote(str(scratch))}; {forget}"],
+        ["sh", "-c", GUARD, "guard", str(root)],
         stdin=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         env=_git_environment(),
         start_new_session=True,
+        text=True,
     )
+    assert guard.stdin is not None
+    guard.stdin.write(f"{scratch}\n")
+    guard.stdin.flush()
     try:
         yield scratch
     finally:

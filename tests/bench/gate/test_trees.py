@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -107,6 +108,27 @@ def test_a_tree_goes_away_with_its_scratch_folder_and_git_forgets_it(project: Pr
         assert candidate.tree == project.root
         assert reference.python == candidate.python == sys.executable
     assert project.left_behind() == []
+
+
+KILLED = """
+import os, signal, subprocess
+from pathlib import Path
+from bench.gate.trees import scratch_folder
+with scratch_folder(Path.cwd()) as scratch:
+    late = ["sh", "-c", "sleep 0.5; mkdir -p $PLACE/late; sleep 0.5"]
+    subprocess.Popen(late, env={**os.environ, "PLACE": str(scratch)})
+    print(scratch, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_a_killed_gates_children_still_write_goes_away_too(project: Project) -> None:
+    # The child and whoever cleans up hold the pipe as well, so that this waits for both.
+    killed = subprocess.run(
+        [sys.executable, "-c", KILLED], cwd=project.root, stdout=subprocess.PIPE, text=True, check=False
+    )
+    scratch = Path(killed.stdout.strip())
+    assert not scratch.exists()
 
 
 def test_the_users_settings_are_laid_over_and_what_is_not_the_suites_is_not(project: Project) -> None:
