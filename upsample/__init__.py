@@ -10,7 +10,7 @@ input. The package depends on torch alone; measuring lives in ``bench``.
 torch.Size([1, 3, 10, 14])
 """
 
-from upsample.catalogue import card, cards, class_of, create, names, refusal
+from upsample.catalogue import card, cards, class_of, create, exact_names, names, refusal
 from upsample.contract import (
     AnyUpsampler,
     Card,
@@ -43,6 +43,7 @@ __all__ = [
     "cost",
     "create",
     "exact_forms",
+    "exact_names",
     "icnr_",
     "names",
     "pixel_shuffle",

@@ -97,6 +97,8 @@ def _entry(name: str) -> _Entry:
         _entries[name] = _adopted(name, points[name].value)
     elif ":" in str(name):
         _entries[name] = _adopted(name, name)
+    elif name in exact_names(str(name).partition(".")[0]):
+        _entries[name] = _in_form(*name.split("."))
     else:
         known = names()
         close = get_close_matches(str(name), known, n=1)
@@ -117,6 +119,26 @@ def _adopted(name: str, path: str) -> _Entry:
     return _Entry(adopted_card(name, cls), adopt(cls))
 
 
+def _in_form(name: str, form: str) -> _Entry:
+    # The exact forms are written in terms of families that register here.
+    from upsample.exact.upsampler import card_in_form, in_form
+
+    usual = _entry(name)
+    return _Entry(card_in_form(usual.card, form), in_form(usual.cls, form))
+
+
+def exact_names(name: str) -> list[str]:
+    """Return the names of an upsampler's exact forms, such as ``subpixel.phases``; empty where it has none.
+
+    They are no entries of :func:`names`, and :func:`create` knows them. Some do not exist for every scale.
+    """
+    from upsample.exact.forms import FORMS
+
+    _import_families()
+    known = name in _entries and _entries[name].cls.linear_layers is not AnyUpsampler.linear_layers
+    return [f"{name}.{form}" for form in FORMS] if known else []
+
+
 def names() -> list[str]:
     """Return the names of all upsamplers, family by family, each family in the order of its file."""
     return [card.name for card in cards()]
@@ -131,7 +153,7 @@ def cards() -> list[Card]:
     _import_families()
     for name in _plugged_in():
         _entry(name)
-    listed = [entry.card for name, entry in _entries.items() if ":" not in name]
+    listed = [entry.card for name, entry in _entries.items() if not {":", "."} & set(name)]
     order = {family: position for position, family in enumerate(FAMILIES)}
     return sorted(listed, key=lambda card: (order.get(card.family, len(order)), card.family))
 
@@ -169,8 +191,9 @@ def create(name: str, in_channels: int, out_channels: int, scale: Scale, **optio
     """Build the upsampler called ``name`` with freshly initialised weights.
 
     Args:
-        name: one of :func:`names`, or ``package.module:Class`` for a class of your own: an :class:`Upsampler`, or any
-            ``torch.nn.Module`` that is built from ``in_channels``, ``out_channels`` and ``scale``.
+        name: one of :func:`names` or of their :func:`exact_names`, or ``package.module:Class`` for a class of your own:
+            an :class:`Upsampler`, or any ``torch.nn.Module`` that is built from ``in_channels``, ``out_channels`` and
+            ``scale``.
         in_channels: channels of the input.
         out_channels: channels of the output.
         scale: the factor by which height and width grow, or one factor for each.

@@ -49,6 +49,7 @@ class Card:
             photograph itself; ``definition`` is a textbook form that nobody should deploy.
         preset: the smallest preset grid of the benchmark that includes it.
         options: arguments of the class that make this upsampler, such as the mode of an interpolation.
+        exact_form_of: the name of the upsampler that it computes in another way, if any.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Card:
     kind: Kind = "operator"
     preset: Preset = "quick"
     options: Mapping[str, Any] = field(default_factory=dict)
+    exact_form_of: str | None = None
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,13 @@ class AnyUpsampler(nn.Module, ABC):
             able = [str(number) for number in range(2, 10) if stage_factors(number, cls.stages_of)]
             return f"{cls.__name__} is built from stages of {stages}: scales {', '.join(able)}, …; got {scale}."
         return None
+
+    def linear_layers(self) -> list[nn.Module]:
+        """Return layers that compute in a row what ``forward`` does, with its parameters, for the exact forms.
+
+        Empty unless a class says otherwise: it is not linear, or not made of layers that the exact forms know.
+        """
+        return []
 
     @abstractmethod
     def work(self, batch: int, height: int, width: int) -> Work:

@@ -12,7 +12,7 @@ Trap: which interpolation is meant by a name differs between libraries; see :mod
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import ClassVar, get_args
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -43,6 +43,7 @@ class _ModeAndConv(Upsampler):
     """
 
     fractional = True
+    interpolates_first: ClassVar[bool]
 
     def __init__(
         self, in_channels: int, out_channels: int, scale: Scale, mode: Mode = "nearest", kernel_size: int = 3
@@ -54,6 +55,13 @@ class _ModeAndConv(Upsampler):
             raise UnsupportedError(f"interpolation by {mode} takes whole scales of at least 2; got {scale!r}.")
         self.mode: Mode = mode
         self.conv = nn.Conv2d(in_channels, out_channels, kernel_size, padding=same_padding(kernel_size))
+
+    def linear_layers(self) -> list[nn.Module]:
+        # Lanczos' kernels are no layer of torch's.
+        if self.mode == "lanczos":
+            return []
+        interpolation = nn.Upsample(scale_factor=self.factors, mode=self.mode)
+        return [interpolation, self.conv] if self.interpolates_first else [self.conv, interpolation]
 
 
 @register(
@@ -119,6 +127,8 @@ class _ModeAndConv(Upsampler):
 class InterpolateConv(_ModeAndConv):
     """Interpolate to the output size, then convolve there: k²·s²·C·O multiply-accumulates a pixel + interpolation."""
 
+    interpolates_first = True
+
     def forward(self, input: Tensor) -> Tensor:
         output: Tensor = self.conv(interpolate(input, self.mode, self.factors))
         return output
@@ -166,6 +176,8 @@ class InterpolateConv(_ModeAndConv):
 )
 class ConvInterpolate(_ModeAndConv):
     """Convolve at low resolution, then interpolate: k²·C·O multiply-accumulates a pixel + interpolation of O planes."""
+
+    interpolates_first = False
 
     def forward(self, input: Tensor) -> Tensor:
         return interpolate(self.conv(input), self.mode, self.factors)

@@ -82,6 +82,9 @@ class SubPixel(Upsampler):
     def forward(self, input: Tensor) -> Tensor:
         return F.pixel_shuffle(self.conv(input), self.scale)
 
+    def linear_layers(self) -> list[nn.Module]:
+        return [self.conv, nn.PixelShuffle(self.scale)]
+
     def definition(self, input: Tensor) -> Tensor:
         return pixel_shuffle(self.conv(input), self.scale)
 
@@ -130,6 +133,10 @@ class SubPixelStaged(Upsampler):
             features = F.pixel_shuffle(stage(features), self.stage_scale)
         output: Tensor = self.last(features)
         return output
+
+    def linear_layers(self) -> list[nn.Module]:
+        stages = [each for stage in self.stages for each in (stage, nn.PixelShuffle(self.stage_scale))]
+        return [*stages, self.last]
 
     def definition(self, input: Tensor) -> Tensor:
         features = input

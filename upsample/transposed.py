@@ -125,6 +125,19 @@ class Transposed(_TransposedKernel):
     def forward(self, input: Tensor) -> Tensor:
         return self.transposed(input)
 
+    def linear_layers(self) -> list[nn.Module]:
+        layer = nn.ConvTranspose2d(
+            self.in_channels,
+            self.out_channels,
+            self.kernel_size,
+            self.scale,
+            self.padding,
+            self.output_padding,
+            device="meta",
+        )
+        layer.weight, layer.bias = self.weight, self.bias
+        return [layer]
+
     def definition(self, input: Tensor) -> Tensor:
         return self.zero_stuffed(input)
 

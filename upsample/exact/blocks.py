@@ -72,14 +72,15 @@ class Window:
 
     def split(self, kernel: Tensor, dim: int) -> Tensor:
         """Split the response along ``dim`` into ``(taps, phases)``, the taps in the order a convolution reads."""
+        # The last is a zero, for taps that a phase does not have.
+        padded, zero = F.pad(kernel.movedim(dim, -1), (0, 1)), self.axis.length
         wanted = [
             [self.axis.scale * tap + phase + self.axis.origin - self.shift for phase in self.phases]
             for tap in range(self.last, self.first - 1, -1)
         ]
-        index = torch.tensor(wanted, device=kernel.device) + 1
-        index = torch.where((index < 1) | (index > self.axis.length), 0, index)
-        # The first is a zero, for taps that a phase does not have.
-        padded = F.pad(kernel.movedim(dim, -1), (1, 0))
+        index = torch.tensor(
+            [[place if 0 <= place < zero else zero for place in places] for places in wanted], device=kernel.device
+        )
         split: Tensor = padded[..., index.flatten()].movedim(-1, dim).unflatten(dim, index.shape)
         return split
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -57,6 +58,9 @@ class ExactForm(nn.Module):
     gradients reach those parameters; otherwise they are kept until a weight changes. Inputs too small to tell the
     borders apart go through the layers themselves.
 
+    Class attributes:
+        title: what a table adds to the name of the usual form.
+
     Args:
         layers: first to last, as for :func:`upsample.exact.layers.stage`.
         channels: of the input, where the layers do not tell.
@@ -65,6 +69,8 @@ class ExactForm(nn.Module):
     Raises:
         UnsupportedError: this form does not exist for these layers; one sentence says why.
     """
+
+    title: ClassVar[str]
 
     def __init__(self, layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True) -> None:
         super().__init__()
@@ -75,7 +81,7 @@ class ExactForm(nn.Module):
         if owned:
             self.layers = usual
         self._prepare(channels)
-        self._seen: tuple[tuple[int, int], ...] = ()
+        self._seen: tuple[tuple[int, int, torch.dtype], ...] = ()
         self.refresh()
         self.register_load_state_dict_post_hook(_refresh_loaded)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
 
@@ -120,9 +126,10 @@ class ExactForm(nn.Module):
     def _kept(self) -> dict[str, Tensor]:
         return {name.removeprefix(PREFIX): buffer for name, buffer in self._buffers.items() if buffer is not None}
 
-    def _versions(self) -> tuple[tuple[int, int], ...]:
+    def _versions(self) -> tuple[tuple[int, int, torch.dtype], ...]:
+        # Kernels that were rounded to a dtype of before are no kernels for this one.
         return tuple(
-            (id(parameter), 0 if parameter.is_inference() else parameter._version)
+            (id(parameter), 0 if parameter.is_inference() else parameter._version, parameter.dtype)
             for parameter in self.usual.parameters()
         )
 

@@ -171,6 +171,8 @@ class Shuffled(PolyphaseForm):
     The blocks are laid so that the fewest taps suffice, ``ceil(L/s)`` an axis, and what sticks out is cropped.
     """
 
+    title = "as one conv + shuffle"
+
     def _windows(self) -> tuple[Window, Window]:
         return self._along[0], self._along[1]
 
@@ -198,6 +200,8 @@ class Shuffled(PolyphaseForm):
 class ShuffledInPlace(Shuffled):
     """The same with blocks that are the input's own pixels: more taps where phases lean both ways, and no crop."""
 
+    title = "as one conv + shuffle in place"
+
     def _prepare(self, channels: int | None) -> None:
         super()._prepare(channels)
         if all(window.crop == 0 and window.axis.extra % window.axis.scale == 0 for window in self._along):
@@ -209,6 +213,8 @@ class ShuffledInPlace(Shuffled):
 
 class TransposedForm(PolyphaseForm):
     """One transposed convolution with the response to an impulse as its kernel (identities B, C and D)."""
+
+    title = "as one transposed conv"
 
     def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
         kernel = kernels.interior.unflatten(0, (self.normal.groups, -1)).transpose(1, 2).flatten(0, 1)
@@ -266,6 +272,8 @@ def _transposed_padding(axis: Axis) -> tuple[int, int, int, int]:
 
 class Phases(PolyphaseForm):
     """A convolution for each set of phases that read the same inputs: the fewest multiply-accumulates of all forms."""
+
+    title = "as a conv for each phase"
 
     def _prepare(self, channels: int | None) -> None:
         super()._prepare(channels)
@@ -328,6 +336,8 @@ class MixedFirst(ExactForm):
     resolution is a sum over the k² taps, each shifted to its place. It pays where the output has few channels, and asks
     nothing of the interpolation.
     """
+
+    title = "with channels mixed first"
 
     def _prepare(self, channels: int | None) -> None:
         kinds = [type(layer) for layer in self.usual]

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError
-from upsample.exact.axis import Matrices, convolution_axis, interpolation_axis, shuffle_axis, transposed_axis
+from upsample.exact.axis import convolution_axis, interpolation_axis, shuffle_axis, transposed_axis
 from upsample.transposed import zero_stuff
 
 
@@ -21,14 +21,14 @@ class Stage:
     """One linear layer.
 
     Attributes:
-        axes: of the vertical and the horizontal axis.
+        axes: the matrices of the vertical and the horizontal axis, from the size.
         scales: by how much each grows.
         after: from the kernel ``(O, C/groups, taps, taps)`` of all layers before this one to that of all with it; None
             stands for layers that leave every channel on its own.
         groups: of channels that do not meet here.
     """
 
-    axes: tuple[Matrices, Matrices]
+    axes: tuple[partial[Tensor], partial[Tensor]]
     scales: tuple[int, int]
     after: Callable[[Tensor | None], Tensor | None]
     groups: int = 1

@@ -19,9 +19,11 @@ deconvolution layer the same as a convolutional layer?", 2016, for the case of t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from math import prod
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -102,18 +104,9 @@ class NormalForm:
         return channels
 
     def _axis(self, index: int) -> Axis:
-        matrices, rest = in_a_row([each.axes[index] for each in self._stages])
-        biased = [
-            (matrices_so_far, rest_after)
-            for layer, matrices_so_far, rest_after in zip(self.layers, matrices, rest, strict=True)
-            if getattr(layer, "bias", None) is not None and rest_after is not None
-        ]
-
-        def constants(size: int) -> Tensor:
-            return torch.cat([after(before(size).shape[1]).sum(2) for before, after in biased])
-
-        scale = prod(each.scales[index] for each in self._stages)
-        return periodic(matrices[-1], scale, constants if biased else None)
+        layers = tuple((each.axes[index].func, each.axes[index].args) for each in self._stages)
+        biased = tuple(getattr(layer, "bias", None) is not None for layer in self.layers)
+        return _axis_of(layers, biased, prod(each.scales[index] for each in self._stages))
 
     def kernel_of_taps(self) -> Tensor:
         """``(O, C/groups, taps, taps)`` in float64, from the layers' present weights, differentiable."""
@@ -159,3 +152,23 @@ class NormalForm:
             "column_bias": columns[:, period_v],
             "corner_bias": rows[:, :, ring_h],
         }
+
+
+@lru_cache(maxsize=256)
+def _axis_of(
+    layers: tuple[tuple[Callable[..., Tensor], tuple[Any, ...]], ...], biased: tuple[bool, ...], scale: int
+) -> Axis:
+    """One axis of layers in a row, each a function with its first arguments; it depends on no weight."""
+    # Read from values, which tensors on the meta device have not; and kept for whoever wants gradients later.
+    with torch.device("cpu"), torch.inference_mode(False), torch.no_grad():
+        matrices, rest = in_a_row([partial(function, *arguments) for function, arguments in layers])
+        pairs = [
+            (before, after)
+            for has_bias, before, after in zip(biased, matrices, rest, strict=True)
+            if has_bias and after is not None
+        ]
+
+        def constants(size: int) -> Tensor:
+            return torch.cat([after(before(size).shape[1]).sum(2) for before, after in pairs])
+
+        return periodic(matrices[-1], scale, constants if pairs else None)

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, replace
+from math import inf
 from statistics import median
 from typing import Any
 
@@ -49,12 +50,13 @@ def rewrite(
     Args:
         model: in the mode, dtype and memory format in which it will run, on its device.
         example_input: what it is called with; times are measured with its sizes.
-        prepare: how the runtime that it will run on makes something to be called of a module; eager by default.
+        prepare: how the runtime that it will run on makes something to be called of a module and its inputs; eager by
+            default. A form that it cannot convert is no choice.
         least_gain: a site is rewritten where it is certainly faster by more than this share.
         seconds: of measuring for each comparison.
 
     Raises:
-        UpsampleError: the model cannot be copied, or fails on the example.
+        UpsampleError: the model cannot be copied, or fails on the example, or the runtime cannot run it.
     """
     inputs = example_input if isinstance(example_input, tuple) else (example_input,)
     if isinstance(model, torch.jit.ScriptModule):
@@ -109,19 +111,28 @@ class _Rewriting:
         # A network in training mode changes when it runs, and the given one must not.
         before = deepcopy(copy)
         expected = self._output(before)
+        try:
+            call = self._prepare(before, self._inputs)
+        except Exception as error:  # a runtime may raise anything
+            raise UpsampleError(f"the runtime cannot run the model: {error}") from error
         self._copy = copy
         rewritten = self._visit("", copy, self._inputs)
         if not any(site.after for site in self._sites):
             return rewritten, Report(tuple(self._sites), notes=tuple(self._notes))
         apart = difference(expected, self._output(rewritten))
         if apart > tolerance(expected):
-            reason = f"the network's output would have differed by {apart:.1e}."
-            sites = (replace(site, after="", reason=reason) if site.after else site for site in self._sites)
-            return before, Report(tuple(sites), notes=tuple(self._notes))
-        calls = {"before": self._prepare(before, self._inputs), "after": self._prepare(rewritten, self._inputs)}
+            return self._given_up(before, f"the network's output would have differed by {apart:.1e}.")
+        try:
+            calls = {"before": call, "after": self._prepare(rewritten, self._inputs)}
+        except Exception as error:
+            return self._given_up(before, f"the runtime cannot run the rewritten network: {error}")
         times = interleaved(calls, self._seconds)
         gained = gain(times["before"], times["after"])
         return rewritten, Report(tuple(self._sites), gained, apart, tuple(self._notes))
+
+    def _given_up(self, before: nn.Module, reason: str) -> tuple[nn.Module, Report]:
+        sites = (replace(site, after="", reason=reason) if site.after else site for site in self._sites)
+        return before, Report(tuple(sites), notes=tuple(self._notes))
 
     def _output(self, model: nn.Module) -> list[Tensor]:
         """The output's tensors, with the same random numbers in every call."""
@@ -228,7 +239,8 @@ class _Rewriting:
                 if (first, last) in options:
                     taken, form = options[first, last]
                     ways.append((best[first][0] + taken, [*best[first][1], (first, last, form)]))
-            best.append(min(ways, key=lambda way: way[0]))
+            # A layer that the runtime cannot run by itself is left as it is.
+            best.append(min(ways, key=lambda way: way[0], default=(inf, [*best[-1][1], (last - 1, last, None)])))
         parts = best[-1][1]
         if all(form is None for _, _, form in parts):
             why = " ".join(["no exact form is faster here.", *reasons])
@@ -236,7 +248,11 @@ class _Rewriting:
         new = [form if form is not None else nn.Sequential(*layers[a:b]) for a, b, form in parts]
         after, usual = nn.Sequential(*new), nn.Sequential(*layers)
         example = (chain.input,)
-        times = interleaved({"a": self._prepare(usual, example), "b": self._prepare(after, example)}, self._seconds)
+        try:
+            calls = {"a": self._prepare(usual, example), "b": self._prepare(after, example)}
+        except Exception as error:
+            return replace(site, reason=f"the runtime cannot run it by itself: {error}."), None
+        times = interleaved(calls, self._seconds)
         gained, apart = gain(times["a"], times["b"]), difference([inputs[-1]], [after(chain.input)])
         site = replace(site, gain=gained, difference=apart, expected=_fewer(layers, parts, inputs))
         if apart > tolerance(inputs):
@@ -263,7 +279,15 @@ class _Rewriting:
         if not single and not forms:
             return {}
         ways: dict[str, nn.Module] = {"usual": nn.Sequential(*part), **forms}
-        times = interleaved({name: self._prepare(way, (input,)) for name, way in ways.items()}, self._seconds)
+        calls = {}
+        for name, way in ways.items():
+            try:
+                calls[name] = self._prepare(way, (input,))
+            except Exception as error:
+                reasons[f"{name.capitalize()}: {error}."] = None
+        if not calls:
+            return {}
+        times = interleaved(calls, self._seconds)
         name = min(times, key=lambda each: median(times[each]))
         form = ways[name]
         if name == "usual" and not single:
