@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
 Scale = int | float | tuple[float, float]
@@ -32,6 +32,7 @@ class Cell:
         batch: images at once.
         dtype, layout, device, runtime: as named by torch, such as ``float32``, ``channels_last``, ``cpu``, ``eager``.
         threads: of one operator.
+        step: ``inference``, or ``training`` for a forward and a backward pass.
     """
 
     scale: Scale
@@ -46,14 +47,26 @@ class Cell:
     threads: int = 1
     device: str = "cpu"
     runtime: str = "eager"
+    step: str = "inference"
 
     @property
     def label(self) -> str:
         """A short identifier, unique to the cell."""
+        step = "" if self.step == "inference" else f"-{self.step}"
         return (
             f"x{scale_text(self.scale)}-c{self.channels}-{self.in_channels}to{self.out_channels}-{self.height}x{self.width}"
-            f"-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-{self.runtime}"
+            f"-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-{self.runtime}{step}"
         )
+
+    @property
+    def trains(self) -> bool:
+        """Whether a backward pass follows the forward pass."""
+        return self.step == "training"
+
+    @property
+    def question(self) -> Cell:
+        """The cell without what whoever deploys it is free to choose, runtime and layout, for which defaults stand."""
+        return replace(self, runtime=Cell.runtime, layout=Cell.layout)
 
     @property
     def factors(self) -> tuple[float, float]:
@@ -89,7 +102,9 @@ class Case:
         Raises:
             KeyError: a field is missing.
         """
-        of_cell = {field.name: values[field.name] for field in fields(Cell)}
+        # Records of before there were training steps are of inference.
+        of_cell = {"step": Cell.step, **values}
+        of_cell = {field.name: of_cell[field.name] for field in fields(Cell)}
         if isinstance(of_cell["scale"], list):
             of_cell["scale"] = tuple(of_cell["scale"])
         return cls(values["upsampler"], Cell(**of_cell))

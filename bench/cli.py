@@ -96,6 +96,11 @@ def run(
     layout: Annotated[str | None, typer.Option(help="contiguous, channels_last.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of one operator, such as 1,2.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0.")] = None,
+    runtime: Annotated[str | None, typer.Option(help="eager, compiled, onnx, openvino.")] = None,
+    step: Annotated[str | None, typer.Option(help="inference, training.")] = None,
+    exact_forms: Annotated[
+        bool, typer.Option("--exact-forms", help="Beside each upsampler all its exact forms, such as subpixel.phases.")
+    ] = False,
     precision: Annotated[
         float, typer.Option(min=0, help="Stop at this relative half-width of the 95% interval.")
     ] = 0.03,
@@ -128,8 +133,12 @@ def run(
         layouts=layout,
         threads=threads,
         devices=device,
+        runtimes=runtime,
+        steps=step,
     )
     axes = replace(grid.full() if full else grid.quick(), **given)
+    if exact_forms:
+        axes = replace(axes, upsamplers=grid.with_exact_forms(axes.upsamplers))
     if module:
         # As for python -m: what lies in the current folder can be imported, by the workers too.
         sys.path.insert(0, os.getcwd())

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import product
 
 import torch
 
 import upsample
+from bench import runtimes
 from bench.case import Case, Cell, Scale, scale_text
 from bench.errors import UsageError
-from bench.workload import DTYPES, LAYOUTS, create_module, is_network
+from bench.workload import DTYPES, LAYOUTS, STEPS, create_module, is_network
 
 
 class GridError(UsageError):
@@ -29,6 +31,8 @@ class Axes:
         out_channels: of the operators; None for as many as go in.
         sizes: height and width of the low-resolution input.
         dtypes, layouts, devices: as named by torch.
+        runtimes: names from :mod:`bench.runtimes`.
+        steps: ``inference``, ``training``.
     """
 
     upsamplers: tuple[str, ...]
@@ -41,6 +45,8 @@ class Axes:
     layouts: tuple[str, ...] = ("contiguous",)
     threads: tuple[int, ...] = (1,)
     devices: tuple[str, ...] = ("cpu",)
+    runtimes: tuple[str, ...] = ("eager",)
+    steps: tuple[str, ...] = ("inference",)
 
     def __post_init__(self) -> None:
         for name in self.upsamplers:
@@ -48,10 +54,19 @@ class Axes:
                 upsample.card(name)
             except upsample.UpsampleError as error:
                 raise GridError(str(error)) from error
-        for axis, allowed in (("dtypes", DTYPES), ("layouts", LAYOUTS)):
+        choices: dict[str, Iterable[str]] = {
+            "dtypes": DTYPES,
+            "layouts": LAYOUTS,
+            "runtimes": runtimes.names(),
+            "steps": STEPS,
+        }
+        for axis, allowed in choices.items():
             for value in getattr(self, axis):
                 if value not in allowed:
                     raise GridError(f"{axis[:-1]} must be one of {', '.join(allowed)}; got {value!r}.")
+        for name in self.runtimes:
+            if (missing := runtimes.get(name).missing) is not None:
+                raise GridError(missing)
         for device in self.devices:
             if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
                 raise GridError(f"device must be cpu, cuda or cuda:N; got {device!r}.")
@@ -81,23 +96,20 @@ def full() -> Axes:
 def expand(axes: Axes) -> list[Case]:
     """Return every case of the grid, also those that will turn out unsupported; each once."""
     cases: dict[Case, None] = {}
-    for scale, channels, out_channels, (height, width), batch, dtype, layout, threads, device, name in product(
-        axes.scales,
-        axes.channels,
-        axes.out_channels,
-        axes.sizes,
-        axes.batches,
-        axes.dtypes,
-        axes.layouts,
-        axes.threads,
-        axes.devices,
-        axes.upsamplers,
+    settings = product(axes.dtypes, axes.layouts, axes.threads, axes.devices, axes.runtimes, axes.steps)
+    for scale, channels, out_channels, size, batch, (dtype, layout, threads, device, runtime, step), name in product(
+        axes.scales, axes.channels, axes.out_channels, axes.sizes, axes.batches, settings, axes.upsamplers
     ):
         # A network maps images to images; the channel axis is the width of its backbone.
         ends = (3, 3) if is_network(name) else (channels, out_channels or channels)
-        cell = Cell(scale, channels, *ends, height, width, batch, dtype, layout, threads, device)
+        cell = Cell(scale, channels, *ends, *size, batch, dtype, layout, threads, device, runtime, step)
         cases[Case(name, cell)] = None
     return list(cases)
+
+
+def with_exact_forms(upsamplers: Sequence[str]) -> tuple[str, ...]:
+    """Return the names with those of every exact form beside them."""
+    return tuple(each for name in upsamplers for each in (name, *upsample.exact_names(name)))
 
 
 NOMINAL_FLOPS_PER_S = 30e9

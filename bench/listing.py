@@ -32,6 +32,7 @@ class Row:
     params: int | None
     macs_per_pixel: int | None
     advice: str
+    exact_form_of: str | None
 
 
 def listing(names: tuple[str, ...] = ()) -> list[Row]:
@@ -49,10 +50,11 @@ def _row(card: upsample.Card) -> Row:
         guided=issubclass(cls, upsample.GuidedUpsampler),
         paper=card.paper,
         year=card.year,
-        scales=_scales(card.name) if cls.stated else "as it says",
+        scales=_scales(card.exact_form_of or card.name) if cls.stated else "as it says",
         params=None if cost is None else cost.params,
         macs_per_pixel=None if cost is None else round(cost.macs / SIDE**2),
         advice=card.advice,
+        exact_form_of=card.exact_form_of,
     )
 
 

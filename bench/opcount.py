@@ -255,6 +255,7 @@ MOVES_DATA_ONLY: set[OpOverloadPacket] = {
     aten.new_zeros,
     aten.unfold,
     aten.repeat,
+    aten.roll,
     aten.zero_,
     aten.alias,
     aten.as_strided,

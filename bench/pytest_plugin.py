@@ -30,6 +30,8 @@ AXES = {
     "layouts": "contiguous, channels_last.",
     "threads": "Threads of one operator.",
     "devices": "cpu, cuda.",
+    "runtimes": "eager, compiled, onnx, openvino.",
+    "steps": "inference, training.",
 }
 
 _engine_key = pytest.StashKey["Engine"]()

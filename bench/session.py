@@ -9,9 +9,9 @@ from typing import Any
 
 from rich.console import Console
 
-from bench import grid, machine
+from bench import grid, machine, runtimes
 from bench.case import Case
-from bench.isolation import Isolation
+from bench.isolation import PRELOAD, Isolation
 from bench.journal import Journal
 from bench.listing import listing
 from bench.meters.latency import LAUNCH_S, LEAST_ROUNDS
@@ -42,7 +42,9 @@ def measure_to_file(cases: Sequence[Case], settings: Settings, output: Path, res
     }
     with Journal.resume(output, header) if resume else Journal.create(output, header) as journal:
         with watcher_for(console) as watcher:
-            sweep = Sweep(cases, settings, Isolation(settings.allocator), journal, watcher)
+            used = dict.fromkeys(case.cell.runtime for case in cases)
+            preload = [module for name in used for module in runtimes.get(name).preload]
+            sweep = Sweep(cases, settings, Isolation(settings.allocator, (*PRELOAD, *preload)), journal, watcher)
             records = sweep.run()
         run = Run(tuple(records), info, commit, run_facts(cases, settings, sweep.limits, interleaved=True))
         write_run(run, output)

@@ -1,16 +1,19 @@
 """Schedules isolated workers over a grid, writes down each answer, and makes records of them.
 
-The design is a randomised block experiment: every pass launches each case once in a fresh process, cells in random
-order and the upsamplers of a cell in random order next to each other, so that slow drift of the machine falls on all
-of them alike. Passes go on for the cases whose latency is not yet precise, until their budget is spent.
+The design is a randomised block experiment: every pass launches each case once in a fresh process, blocks in random
+order, and within a block in random order those that somebody could choose between, runtimes and layouts included, so
+that slow drift of the machine falls on all of them alike. Passes go on for the cases whose latency is not yet precise,
+until their budget is spent.
 """
 
 from __future__ import annotations
 
 import random
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
 from typing import Any, Protocol
 
 from bench import meters, worker
@@ -152,21 +155,25 @@ class Sweep:
 
     def run(self) -> list[Record]:
         """Measure everything that the log does not know yet and return one record for each case, in grid order."""
+        with tempfile.TemporaryDirectory(prefix="upbench-") as folder:
+            self._measure_all(Path(folder))
+        return [self._record(case) for case in self.cases]
+
+    def _measure_all(self, kept: Path) -> None:
         for case in self.cases:
             self._measure_machine(case)
             for stage in ONCE:
                 state = self._states[case.id]
                 if state.failure is None and stage not in state.finished_stages:
-                    self._call(case, stage, sweep_pass=None)
+                    self._call(case, stage, None, kept)
         sweep_pass = 0
         while self._undecided():
             for case in self._shuffled(sweep_pass):
                 state = self._states[case.id]
                 launched = any(launch.sweep_pass == sweep_pass for launch in state.launches)
                 if not launched and self._stop_reason(state) is None:
-                    self._call(case, "launch", sweep_pass)
+                    self._call(case, "launch", sweep_pass, kept)
             sweep_pass += 1
-        return [self._record(case) for case in self.cases]
 
     @property
     def limits(self) -> list[dict[str, Any]]:
@@ -189,22 +196,23 @@ class Sweep:
         return state.enough or ("time limit" if out_of_time else None)
 
     def _shuffled(self, sweep_pass: int) -> Iterator[Case]:
-        """Cells in random order, and within each its cases in random order; the same after resuming."""
+        """Blocks in random order, and within each its cases in random order; the same after resuming."""
         order = random.Random(f"{self.settings.seed}-{sweep_pass}")
-        by_cell: dict[Cell, list[Case]] = {}
+        by_question: dict[Cell, list[Case]] = {}
         for case in self.cases:
-            by_cell.setdefault(case.cell, []).append(case)
-        blocks = list(by_cell.values())
+            by_question.setdefault(case.cell.question, []).append(case)
+        blocks = list(by_question.values())
         order.shuffle(blocks)
         for block in blocks:
             order.shuffle(block)
             yield from block
 
-    def _call(self, case: Case, stage: meters.Stage, sweep_pass: int | None) -> None:
+    def _call(self, case: Case, stage: meters.Stage, sweep_pass: int | None, kept: Path) -> None:
         start = time.perf_counter()
         names = meters.of_stage(stage)
         quiet_s = quiet_time(self._controls[case.cell.threads]) if stage == "launch" else None
-        outcome = self._isolation.call(worker.measure, case, names, quiet_s, timeout=self.settings.timeout_s)
+        own = kept / str(self.cases.index(case))
+        outcome = self._isolation.call(worker.measure, case, names, quiet_s, own, timeout=self.settings.timeout_s)
         entry = {"case": case.id, "stage": stage, "pass": sweep_pass, **_as_entry(outcome)}
         entry["seconds"] = time.perf_counter() - start
         self._log.append(entry)

@@ -6,6 +6,7 @@ a process forked after a parallel operator hangs.
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,14 +14,22 @@ import torch
 from bench import allocator, control, inputs, meters
 from bench.case import Case
 from bench.limits import Limits, measure_limits
-from bench.workload import build
+from bench.workload import build, gradients_as_in
 
 # Decoded once in the server and shared by every worker; plain numpy, no operator of torch.
 inputs.photographs()
 
 
-def measure(case: Case, meter_names: tuple[str, ...], quiet_control_s: float | None = None) -> dict[str, Any]:
-    """Build ``case`` and return the fields of the named meters, in inference mode.
+def measure(
+    case: Case, meter_names: tuple[str, ...], quiet_control_s: float | None = None, kept: Path | None = None
+) -> dict[str, Any]:
+    """Build ``case`` and return the fields of the named meters.
+
+    Args:
+        case: what to measure.
+        meter_names: which of its quantities.
+        quiet_control_s: the control's time on the quiet machine, for meters that time.
+        kept: a folder of this case alone in which its workers leave for each other what its runtime has converted.
 
     Raises:
         UnsupportedCaseError: the case cannot be run on this machine.
@@ -28,8 +37,8 @@ def measure(case: Case, meter_names: tuple[str, ...], quiet_control_s: float | N
     chosen = [meters.get(name) for name in meter_names]
     if any(meter.gives_memory_back for meter in chosen):
         allocator.give_memory_back()
-    with torch.inference_mode():
-        workload = build(case, quiet_control_s)
+    with gradients_as_in(case.cell):
+        workload = build(case, quiet_control_s, kept)
         fields: dict[str, Any] = {"allocator": allocator.current()}
         for meter in chosen:
             fields |= meter.measure(workload)

@@ -16,12 +16,15 @@ from bench.workload import Workload
 
 
 class AllocatedMemory(Meter):
-    """``peak_allocated_bytes`` of one forward pass on the CPU, above inputs and weights; output included."""
+    """``peak_allocated_bytes`` of one call on the CPU, above inputs and weights; output and gradients included.
+
+    None where torch's allocator is not the one that is asked.
+    """
 
     name = "allocated_memory"
 
     def measure(self, workload: Workload) -> dict[str, Any]:
-        if workload.input.device.type != "cpu":
+        if workload.input.device.type != "cpu" or not workload.runtime.in_torch:
             return {"peak_allocated_bytes": None}
         return {"peak_allocated_bytes": peak_allocated_bytes(workload.call)}
 

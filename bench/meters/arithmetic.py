@@ -1,6 +1,7 @@
 """FLOPs, parameters and the fewest bytes: the closed form, proven by counting the operators that really run.
 
-An upsampler that states no closed form, such as a class of the user's own, has what is counted.
+An upsampler that states no closed form, such as a class of the user's own, has what is counted, and so has every
+training step.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import torch
 import upsample
 from bench.isolation import RefusedCaseError
 from bench.meters.interface import Meter
-from bench.opcount import Count, UnknownOperatorError, count_operators
+from bench.opcount import Count, OperatorCounter, UnknownOperatorError, count_operators
 from bench.workload import Workload, create_module
 
 
@@ -21,7 +22,9 @@ class CountMismatchError(RefusedCaseError):
 
 
 class Arithmetic(Meter):
-    """``macs``, ``flops``, ``elementwise_ops``, ``params`` and ``min_bytes`` of one forward pass.
+    """``macs``, ``flops``, ``elementwise_ops``, ``params`` and ``min_bytes`` of one call.
+
+    The fewest bytes of a training step are those of inference, for every tensor and once more for its gradient.
 
     Where no closed form is stated and an operator has no formula either, the first three are None, and
     ``uncounted_operator`` says why.
@@ -30,8 +33,10 @@ class Arithmetic(Meter):
     name = "arithmetic"
 
     def measure(self, workload: Workload) -> dict[str, Any]:
-        module = workload.module
-        return _proven(workload) if module.stated else _counted(workload)
+        in_inference = _proven(workload) if workload.module.stated else None
+        if workload.case.cell.trains or in_inference is None:
+            return _counted(workload)
+        return in_inference
 
 
 def _proven(workload: Workload) -> dict[str, Any]:
@@ -46,7 +51,8 @@ def _proven(workload: Workload) -> dict[str, Any]:
 
 def _count_on_meta(workload: Workload) -> Count:
     """Count without computing: on meta tensors a forward pass takes no time."""
-    with torch.device("meta"):
+    # With gradients wanted an exact form works its kernels out anew, which is no part of inference.
+    with torch.device("meta"), torch.no_grad():
         module = create_module(workload.case)
         # Weights and inputs have torch's default precision here, which costs the same arithmetic as any other.
         inputs = [torch.empty(t.shape, dtype=None if t.is_floating_point() else t.dtype) for t in workload.inputs]
@@ -55,13 +61,18 @@ def _count_on_meta(workload: Workload) -> Count:
 
 def _counted(workload: Workload) -> dict[str, Any]:
     try:
-        count = count_operators(workload.module, *workload.inputs)
+        # The first step draws the gradients that come from behind.
+        workload.eager_call()
+        with OperatorCounter() as counter:
+            workload.eager_call()
+        count = counter.total
     except UnknownOperatorError as error:
         unknown = upsample.cost(workload.module, workload.input.shape, upsample.Work())
         uncounted = {"macs": None, "flops": None, "elementwise_ops": None, "uncounted_operator": str(error)}
         return {**_fields(unknown), **uncounted}
     work = upsample.Work(count.flops, count.elementwise)
-    return _fields(upsample.cost(workload.module, workload.input.shape, work))
+    fields = _fields(upsample.cost(workload.module, workload.input.shape, work))
+    return {**fields, "min_bytes": fields["min_bytes"] * (2 if workload.case.cell.trains else 1)}
 
 
 def _fields(cost: upsample.Cost) -> dict[str, Any]:

@@ -9,12 +9,11 @@ import time
 from typing import Any
 
 import pytest
-import torch
 
 from bench import inputs
 from bench.case import Case
 from bench.isolation import RefusedCaseError, UnsupportedCaseError
-from bench.workload import build
+from bench.workload import build, gradients_as_in
 
 # Decoded when the suite is collected, not within the first benchmark of every launch.
 inputs.photographs()
@@ -26,7 +25,7 @@ RESULT_RTOL = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 2e-2, "float16": 2
 
 def benchmark_here(case: Case, benchmark: Any, examining: bool) -> None:
     """Hand the case's call to the benchmark fixture; when examining, state its exact quantities first."""
-    with torch.inference_mode():
+    with gradients_as_in(case.cell):
         try:
             workload = build(case)
             benchmark.extra_info["pool"] = case.upsampler
@@ -43,4 +42,4 @@ def benchmark_here(case: Case, benchmark: Any, examining: bool) -> None:
             pytest.fail(str(error), pytrace=False)
         # Elsewhere this suite replays what workers have measured, on a clock that stands still in between.
         benchmark._timer = time.perf_counter
-        benchmark(workload.module, *workload.inputs)
+        benchmark(workload.call)

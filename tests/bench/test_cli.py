@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import upsample
 from bench.journal import Journal
 from bench.record import read_run, write_run
 from tests.bench.synthetic import case, measured, run_of, small_run
@@ -211,6 +212,38 @@ def test_a_dry_run_prints_the_cases_and_an_estimate_and_measures_nothing(tmp_pat
 def test_a_dry_run_allows_for_what_is_not_supported(tmp_path: Path) -> None:
     result = upbench("run", "--upsampler", "transposed_9x9", "--scale", "9,10", "--channels", "4", "--dry-run")
     assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_runtimes_steps_and_exact_forms_are_axes_and_what_a_runtime_does_not_do_stays_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    few = ["--upsampler", "nearest_conv", "--exact-forms", "--scale", "2", "--channels", "4", "--size", "8x9"]
+    axes = ["--runtime", "eager,onnx", "--step", "inference,training", "--time-limit", "1"]
+    result = upbench("run", *few, *axes, "--output", tmp_path / "axes.json")
+    assert result.returncode == 0, result.stderr
+    records = read_run(tmp_path / "axes.json").records
+    assert {record.case.upsampler for record in records} == {"nearest_conv", *upsample.exact_names("nearest_conv")}
+    for record in records:
+        cell, quantities = record.case.cell, record.quantities
+        if (cell.runtime, cell.step) == ("onnx", "training"):
+            assert record.outcome_reason == "ONNX Runtime is run for inference only"
+            continue
+        assert record.measured, record.outcome_reason
+        assert quantities["conversion_s"] > 0
+        assert (quantities["peak_allocated_bytes"] is None) == (cell.runtime == "onnx")
+        assert (quantities["gradient_bytes"] is None) == (cell.step == "inference")
+    report = upbench("report", tmp_path / "axes.json", "--output", tmp_path / "report")
+    assert "Exact forms of Nearest + conv" in report.stdout
+
+
+def test_a_wrong_runtime_or_step_is_wrong_usage() -> None:
+    result = upbench("run", "--runtime", "tensorrt", "--dry-run")
+    assert (result.returncode, result.stderr.strip()) == (
+        2,
+        "upbench: runtime must be one of eager, compiled, onnx, openvino; got 'tensorrt'.",
+    )
+    result = upbench("run", "--step", "train", "--dry-run")
+    assert "step must be one of inference, training; got 'train'." in result.stderr
 
 
 def test_fractional_scales_are_measured_where_they_can_be_and_refused_by_name_elsewhere(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from bench.meters.arithmetic import CountMismatchError
 from bench.meters.cuda_memory import peak_cuda_memory
 from bench.meters.tensor_memory import LiveTensors
 from bench.stopwatch import CudaEvents, WallClock
-from bench.workload import Workload, build
+from bench.workload import Workload, build, prepare
 from upsample.contract import Work
 from upsample.subpixel import SubPixel
 
@@ -120,13 +120,13 @@ class WrongCost(SubPixel):
 def test_a_wrong_output_is_refused(cls: type[SubPixel], error: type[Exception], message: str) -> None:
     right = workload("subpixel", 4, 8)
     with torch.inference_mode(), pytest.raises(error, match=message):
-        meters.get("agreement").measure(Workload(right.case, cls(4, 4, 2), right.inputs))
+        meters.get("agreement").measure(prepare(right.case, cls(4, 4, 2), right.inputs))
 
 
 def test_a_wrong_closed_form_is_refused() -> None:
     right = workload("subpixel", 4, 8)
     with pytest.raises(CountMismatchError, match="closed form says 1 FLOPs"):
-        meters.get("arithmetic").measure(Workload(right.case, WrongCost(4, 4, 2), right.inputs))
+        meters.get("arithmetic").measure(prepare(right.case, WrongCost(4, 4, 2), right.inputs))
 
 
 @pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
@@ -253,7 +253,8 @@ def test_cuda_rounds_flush_before_the_start_and_wait_only_at_the_end() -> None:
 def test_cuda_peaks_are_reset_after_the_warm_up_and_read_above_the_start() -> None:
     cuda = FakeCuda()
     tiny = workload("subpixel", 4, 8)
-    warm = Workload(tiny.case, _logging(tiny.module, cuda), tiny.input)
+    warm = prepare(tiny.case, _logging(tiny.module, cuda), tiny.inputs)
+    cuda.log.clear()
     fields = peak_cuda_memory(warm, cuda)
     assert fields == {"peak_cuda_allocated_bytes": 800, "peak_cuda_reserved_bytes": 700}
     order = [

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,6 +30,7 @@ class FakeMachine:
         self.calls: list[tuple[str, str]] = []
         self.trouble: dict[tuple[str, str], Outcome] = {}
         self.quiet_times: list[float | None] = []
+        self.kept: dict[str, set[Path]] = {}
         self.control_s = 50e-6
 
     def call(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Outcome:
@@ -36,10 +38,11 @@ class FakeMachine:
             return Outcome("ok", LIMITS)
         if function is worker.calibrate_control:
             return self.trouble.get(("control", ""), Outcome("ok", [self.control_s] * 100))
-        the_case, meter_names, quiet_s = arguments
+        the_case, meter_names, quiet_s, kept = arguments
         stage = {"latency": "launch", "resident_memory": "alone"}.get(meter_names[0], "examine")
         self.calls.append((the_case.id, stage))
         self.quiet_times.append(quiet_s)
+        self.kept.setdefault(the_case.id, set()).add(kept)
         if (the_case.id, stage) in self.trouble:
             return self.trouble[the_case.id, stage]
         if stage != "launch":
@@ -103,6 +106,24 @@ def test_a_pass_goes_cell_by_cell_in_an_order_that_changes() -> None:
         scales = ["x2" in case_id for case_id in one_pass]
         assert scales in ([True] * 3 + [False] * 3, [False] * 3 + [True] * 3)
     assert len({tuple(one_pass) for one_pass in passes}) > 1
+
+
+def test_runtimes_and_layouts_that_answer_one_question_are_launched_next_to_each_other() -> None:
+    ways = [{"runtime": "onnx"}, {"layout": "channels_last"}, {}]
+    cases = [case("subpixel", scale, **way) for way in ways for scale in (2, 3)]
+    machine = FakeMachine()
+    Sweep(cases, Settings(), machine, MemoryLog()).run()  # type: ignore[arg-type]
+    questions = {each.id: each.cell.question for each in cases}
+    order = [questions[case_id] for case_id in machine.launched[: len(cases)]]
+    assert len([1 for before, after in pairwise(order) if before != after]) == 1
+
+
+def test_the_workers_of_a_case_share_a_folder_of_their_own() -> None:
+    machine = FakeMachine()
+    sweep(machine).run()
+    folders = [folder for (folder,) in machine.kept.values()]
+    assert len(set(folders)) == len(CASES)
+    assert not any(folder.parent.exists() for folder in folders)
 
 
 def test_networks_have_a_block_of_their_own_and_settings_do_not_mix() -> None:
