@@ -9,8 +9,10 @@ from bench.record import Run
 from bench.report.charts import write_charts
 from bench.report.claims import judge_claims
 from bench.report.evidence import gather
+from bench.report.exact_forms import exact_forms_section
 from bench.report.gate_trial import write_trial_report
 from bench.report.page import write_page
+from bench.report.runtimes import runtimes_section
 from bench.report.summary import summarise
 from bench.report.tables import write_tables
 
@@ -29,5 +31,7 @@ def write_report(runs: Sequence[Run], output: Path) -> list[str]:
     output.mkdir(parents=True, exist_ok=True)
     tables = write_tables(evidence, output)
     charts = write_charts(evidence, output)
-    write_page(evidence, findings, claims, tables, charts, output)
-    return findings
+    sections = [make(evidence, output) for make in (exact_forms_section, runtimes_section)]
+    written = [section for section in sections if section is not None]
+    write_page(evidence, findings, claims, tables, charts, written, output)
+    return [*findings, *(line for section in written for line in section.findings)]

@@ -13,6 +13,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -245,10 +246,7 @@ def pareto(evidence: Evidence, setting: Setting) -> Figure | None:
         # In a whole catalogue the dearest take a thousand times the cheapest.
         panel.set_xscale("log")
         panel.set_yscale("log")
-        for axis in (panel.xaxis, panel.yaxis):
-            axis.set_major_locator(LogLocator(subs=(1, 3)))
-            axis.set_major_formatter("{x:g}")
-            axis.set_minor_locator(NullLocator())
+        plain_log_ticks(panel.xaxis, panel.yaxis)
         panel.margins(0.12)
         _draw_front(panel, _front(points))
     panels[0].set_ylabel("peak allocated memory, MiB")
@@ -328,6 +326,14 @@ def _legend_height(evidence: Evidence) -> float:
 def _legend(figure: Figure, evidence: Evidence, names: Sequence[str]) -> None:
     handles = [Line2D([], [], label=evidence.title(name), **_look(evidence, name)) for name in names]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
+
+
+def plain_log_ticks(*axes: Axis) -> None:
+    """Label 1 and 3 of every decade of a logarithmic axis, in plain numbers."""
+    for axis in axes:
+        axis.set_major_locator(LogLocator(subs=(1, 3)))
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_locator(NullLocator())
 
 
 def _log_ticks(panel: Axes, values: Sequence[int]) -> None:

@@ -96,7 +96,8 @@ def _four_small_kernels(evidence: Evidence) -> Claim:
 
 
 def _little_difference(evidence: Evidence) -> Claim:
-    rivals = [name for name in evidence.operators if evidence.cards[name]["family"] != "subpixel"]
+    usual = [name for name in evidence.operators if evidence.usual_name(name) == name]
+    rivals = [name for name in usual if evidence.cards[name]["family"] != "subpixel"]
     pairs = [pair for name in rivals for pair in _pairs(evidence, name, "subpixel")]
     if not pairs:
         return LITTLE_DIFFERENCE

@@ -32,6 +32,7 @@ class Setting:
     threads: int
     device: str
     runtime: str
+    step: str
 
     @classmethod
     def of(cls, cell: Cell) -> Setting:
@@ -47,6 +48,7 @@ class Setting:
             cell.threads,
             cell.device,
             cell.runtime,
+            cell.step,
         )
 
     @property
@@ -55,16 +57,18 @@ class Setting:
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return (
             f"{self.height}×{self.width} input, batch {self.batch}, {self.dtype}, {self.layout}, {threads}, "
-            f"{self.device}, {self.runtime}, output channels: {self.out_channels}"
+            f"{self.device}, {self.runtime}, {'' if self.step == 'inference' else f'{self.step} step, '}"
+            f"output channels: {self.out_channels}"
         )
 
     @property
     def slug(self) -> str:
         """For file names."""
         out = "same" if self.out_channels == "as many as in" else self.out_channels
+        step = "" if self.step == "inference" else f"-{self.step}"
         return (
             f"{self.height}x{self.width}-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-"
-            f"{self.runtime}-out-{out}"
+            f"{self.runtime}{step}-out-{out}"
         )
 
 
@@ -115,6 +119,10 @@ class Evidence:
     def title(self, name: str) -> str:
         """What tables and charts call an upsampler."""
         return str(self.cards[name]["title"])
+
+    def usual_name(self, name: str) -> str:
+        """The upsampler of which this is an exact form, or itself."""
+        return str(self.cards[name].get("exact_form_of") or name)
 
     @cached_property
     def names(self) -> list[str]:
@@ -169,26 +177,31 @@ class Evidence:
         records = tuple(in_cell[name] for name in self.operators if name in in_cell)
         return CellResult(
             cell,
-            fastest=self._fastest([record for record in records if record.latency is not None]),
+            fastest=self.fastest([record for record in records if record.latency is not None]),
             leanest=_least(records, peak_memory),
             cheapest=_least(records, lambda record: record.quantities["flops"]),
         )
 
-    def _fastest(self, records: Sequence[Record]) -> Winner | None:
-        """The fastest among those that can be trusted; an unstable rival must be beaten like any other."""
+    def fastest(self, records: Sequence[Record], label: Callable[[Record], str] | None = None) -> Winner | None:
+        """The fastest among those that can be trusted; an unstable rival must be beaten like any other.
+
+        Args:
+            records: with a latency.
+            label: what the winner's names are; the upsampler's unless given.
+        """
+        named = label or (lambda record: record.case.upsampler)
         ordered = sorted(records, key=lambda record: record.quantities["latency_s"])
         best = next((record for record in ordered if record.outcome == "ok"), None)
         if best is None:
             return None
         rivals = [record for record in ordered if record is not best]
-        comparisons = {rival.case.upsampler: self.compare(rival, best) for rival in rivals}
+        comparisons = [(named(rival), self.compare(rival, best)) for rival in rivals]
         level = (1 - CONFIDENCE) / max(1, len(rivals))
-        tied = [name for name, comparison in comparisons.items() if not _beaten(comparison, level)]
-        names = (best.case.upsampler, *tied)
+        tied = [name for name, comparison in comparisons if not _beaten(comparison, level)]
+        names = (named(best), *tied)
         if not rivals:
             return Winner(names, best.quantities["latency_s"])
-        runner_up = rivals[0].case.upsampler
-        next_best = comparisons[runner_up]
+        runner_up, next_best = comparisons[0]
         return Winner(names, best.quantities["latency_s"], runner_up, next_best.ratio if next_best else None)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,12 +18,34 @@ from bench.report.evidence import Evidence
 from bench.report.tables import Tables
 
 
+@dataclass(frozen=True)
+class Section:
+    """A part of the page that only some runs have.
+
+    Attributes:
+        name: of its files, and its anchor.
+        title: its heading.
+        findings: in a sentence each.
+        table: what they rest on.
+        note: how to read the table.
+        chart: of the same.
+    """
+
+    name: str
+    title: str
+    findings: Sequence[str]
+    table: pd.DataFrame
+    note: str
+    chart: Chart | None = None
+
+
 def write_page(
     evidence: Evidence,
     findings: Sequence[str],
     claims: Sequence[Claim],
     tables: Tables,
     charts: Sequence[Chart],
+    sections: Sequence[Section],
     output: Path,
 ) -> None:
     """Write ``report.html`` into ``output``; it needs no other file and no network."""
@@ -39,6 +62,7 @@ def write_page(
         answers=_html(tables.answers),
         results=_html(tables.results),
         charts=[(chart.stem, chart.caption, _inline(chart)) for chart in charts],
+        sections=[(each, _html(each.table), each.chart and _inline(each.chart)) for each in sections],
         settings=evidence.settings,
         counts=_counts(evidence),
         machine=_machine(evidence.runs[0]),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pandas as pd
 
 from bench.case import Cell, scale_text
 from bench.record import Record
-from bench.report.evidence import CellResult, Evidence, Winner, output_bytes
+from bench.report.evidence import CellResult, Evidence, Setting, Winner, output_bytes
 
 MIB = 2**20
 NBSP = "\u00a0"
@@ -27,13 +28,18 @@ class Tables:
 def write_tables(evidence: Evidence, output: Path) -> Tables:
     """Write ``answers`` and ``results`` as ``.md`` and ``.tex``, and all fields, unrounded, as ``.csv``."""
     tables = Tables(answers=answers_table(evidence), results=results_table(evidence))
-    for name, table in (("answers", tables.answers), ("results", tables.results)):
-        (output / f"{name}.md").write_text(table.to_markdown(index=False) + "\n")
-        latex = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
-        (output / f"{name}.tex").write_text(latex.to_latex(hrules=True))
-    tables.answers.to_csv(output / "answers.csv", index=False)
+    write_table(tables.answers, output, "answers")
+    write_table(tables.results, output, "results")
     pd.DataFrame([record.extra_info for record in evidence.records]).to_csv(output / "results.csv", index=False)
     return tables
+
+
+def write_table(table: pd.DataFrame, output: Path, name: str) -> None:
+    """Write a table as Markdown, LaTeX and CSV."""
+    (output / f"{name}.md").write_text(table.to_markdown(index=False) + "\n")
+    latex = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    (output / f"{name}.tex").write_text(latex.to_latex(hrules=True))
+    table.to_csv(output / f"{name}.csv", index=False)
 
 
 def answers_table(evidence: Evidence) -> pd.DataFrame:
@@ -51,26 +57,26 @@ def _answer(evidence: Evidence, result: CellResult) -> dict[str, str]:
     return {
         "scale": f"×{scale_text(cell.scale)}",
         "channels": channels_text(cell.in_channels, cell.out_channels),
-        **_what_varies(evidence, cell),
+        **what_varies(evidence, cell),
         "fastest": "–" if fastest is None else names_text(evidence, fastest),
         "latency": "–" if fastest is None else f"{fastest.value * 1e3:.3g}{NBSP}ms",
-        "how sure": "no latency can be trusted" if fastest is None else sureness(evidence, fastest),
+        "how sure": "no latency can be trusted" if fastest is None else sureness(fastest, evidence.title),
         "leanest": _exact(evidence, result.leanest, MIB, "MiB"),
         "cheapest": _exact(evidence, result.cheapest, 1e9, "GFLOP"),
     }
 
 
-def _what_varies(evidence: Evidence, cell: Cell) -> dict[str, str]:
-    """The columns that tell settings apart, where the run has more than one."""
-    columns = {
-        "size": f"{cell.height}×{cell.width}",
-        "batch": str(cell.batch),
-        "dtype": cell.dtype,
-        "layout": cell.layout,
-        "threads": str(cell.threads),
-        "device": cell.device,
-    }
-    return columns if len(evidence.settings) > 1 else {}
+def what_varies(evidence: Evidence, cell: Cell, apart: Sequence[str] = ()) -> dict[str, str]:
+    """The columns that tell the run's settings from each other, but for those named ``apart``."""
+    columns = ("size", "batch", "dtype", "layout", "threads", "device", "runtime", "step")
+    settings = [_columns(setting) for setting in evidence.settings]
+    varying = [name for name in columns if len({each[name] for each in settings}) > 1 and name not in apart]
+    return {name: _columns(cell)[name] for name in varying}
+
+
+def _columns(of: Cell | Setting) -> dict[str, str]:
+    names = ("batch", "dtype", "layout", "threads", "device", "runtime", "step")
+    return {"size": f"{of.height}×{of.width}", **{name: str(getattr(of, name)) for name in names}}
 
 
 def names_text(evidence: Evidence, winner: Winner) -> str:
@@ -78,14 +84,14 @@ def names_text(evidence: Evidence, winner: Winner) -> str:
     return " or ".join(evidence.title(name) for name in winner.names)
 
 
-def sureness(evidence: Evidence, winner: Winner) -> str:
+def sureness(winner: Winner, title: Callable[[str], str]) -> str:
     """How far the winner is ahead of the next one, with the 95 % interval, or that nobody surely is."""
     if not winner.clear:
         return "no significant winner"
     if winner.runner_up is None or winner.lead is None:
         return "the only one"
     lead = f"{winner.lead.estimate:.2f}× ({winner.lead.low:.2f} to {winner.lead.high:.2f})"
-    return f"next takes {lead}: {evidence.title(winner.runner_up)}"
+    return f"next takes {lead}: {title(winner.runner_up)}"
 
 
 def channels_text(in_channels: int, out_channels: int) -> str:
@@ -106,10 +112,11 @@ def _result(evidence: Evidence, record: Record) -> dict[str, str]:
         "scale": f"×{scale_text(cell.scale)}",
         "channels": str(cell.channels),
         "in→out": channels_text(cell.in_channels, cell.out_channels),
-        **_what_varies(evidence, cell),
+        **what_varies(evidence, cell),
         "latency, ms": _latency(record),
         "95 % interval, ms": _interval(record),
         "launches, quiet": _launches(record),
+        **_beyond_eager_inference(evidence, record),
         "peak allocated, MiB": _scaled(quantities["peak_allocated_bytes"], MIB),
         "live tensors, MiB": _scaled(quantities["peak_tensor_bytes"], MIB),
         "resident, MiB": _scaled(quantities["peak_rss_bytes"], MIB),
@@ -137,6 +144,17 @@ def _launches(record: Record) -> str:
     if record.quantities["launches"] is None:
         return "–"
     return f"{record.quantities['launches']}, {record.quantities['quiet_launches']}"
+
+
+def _beyond_eager_inference(evidence: Evidence, record: Record) -> dict[str, str]:
+    """The columns that a run needs for its other runtimes and for training."""
+    columns, quantities = {}, record.quantities
+    if any(setting.runtime != Cell.runtime for setting in evidence.settings):
+        columns["conversion, s"] = _scaled(quantities["conversion_s"], 1)
+    if any(setting.step != Cell.step for setting in evidence.settings):
+        columns["gradients, MiB"] = _scaled(quantities["gradient_bytes"], MIB)
+        columns["Adam's state, MiB"] = _scaled(quantities["optimizer_bytes"], MIB)
+    return columns
 
 
 def _scaled(value: float | None, unit: float) -> str:

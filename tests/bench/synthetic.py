@@ -26,6 +26,7 @@ FINGERPRINT = {
 
 TITLES = {
     "nearest_conv": ("Nearest + conv", "operator"),
+    "nearest_conv.phases": ("Nearest + conv, as a conv for each phase", "operator"),
     "subpixel": ("Sub-pixel conv, one stage", "operator"),
     "nearest_conv_staged": ("Nearest + conv, staged", "operator"),
     "transposed": ("Transposed conv, k = 2s", "operator"),
@@ -40,9 +41,10 @@ def case(upsampler: str, scale: int = 2, channels: int = 16, **cell: Any) -> Cas
     return Case(upsampler, Cell(scale, channels, ends, ends, 48, 48, **cell))
 
 
-def card(upsampler: str) -> dict[str, str]:
+def card(upsampler: str) -> dict[str, Any]:
     title, kind = TITLES[upsampler]
-    return {"title": title, "kind": kind, "family": "subpixel" if "subpixel" in upsampler else "another"}
+    family, (usual, dot, _) = "subpixel" if "subpixel" in upsampler else "another", upsampler.partition(".")
+    return {"title": title, "kind": kind, "family": family, "exact_form_of": usual if dot else None}
 
 
 def launches(medians: Sequence[float], quiet: bool = True) -> list[Launch]:
