@@ -12,6 +12,15 @@ import pytest
 from tabulate import tabulate
 
 import upsample
+from bench.gate.rates import (
+    SHARES,
+    detections,
+    false_alarms,
+    inconclusive,
+    median_seconds,
+    plain_false_alarms,
+    read_trial,
+)
 from bench.record import Run, read_run
 from bench.report.claims import judge_claims
 from bench.report.evidence import gather
@@ -109,6 +118,24 @@ def test_the_sentences_under_the_catalogue_are_true() -> None:
         f"{ratio('carafe', 'carafe_unfolded', 'peak_allocated_bytes'):.2f} of its memory",
     ):
         assert sentence in " ".join(README.split()), sentence
+
+
+def test_the_gates_figures_are_those_of_its_trial() -> None:
+    trial = read_trial(ROOT / "results" / "gate_trial.json")
+    alarms, vague = false_alarms(trial), inconclusive(trial)
+    plain = plain_false_alarms(trial, "median", 10)
+    found = {share: detections(trial, share) for share in SHARES}
+    seconds = median_seconds(trial, injected=False)
+    assert seconds is not None
+    for figures in (
+        f"{alarms.of} gates on identical code, 20 benchmarks each, ended in a regression {alarms.count} times",
+        f"could not decide {vague.count} times",
+        f"`--benchmark-compare-fail=median:10%` fails {plain.count} of {plain.of} such runs",
+        f"by 3 %, {found[0.03].count} of {found[0.03].of} benchmarks were found",
+        f"by 5 %, {found[0.05].count} of {found[0.05].of}; by 10 %, {found[0.1].count} of {found[0.1].of}",
+        f"A gate took {seconds:.0f} seconds (median)",
+    ):
+        assert figures in " ".join(README.split()), figures
 
 
 @pytest.mark.parametrize("target", re.findall(r"\]\((?!http)([^)#]+)\)", README))
