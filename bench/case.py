@@ -103,8 +103,8 @@ class Case:
             KeyError: a field is missing.
         """
         # Records of before there were training steps are of inference.
-        of_cell = {"step": Cell.step, **values}
-        of_cell = {field.name: of_cell[field.name] for field in fields(Cell)}
+        values = {"step": Cell.step, **values}
+        of_cell = {field.name: values[field.name] for field in fields(Cell)}
         if isinstance(of_cell["scale"], list):
             of_cell["scale"] = tuple(of_cell["scale"])
         return cls(values["upsampler"], Cell(**of_cell))

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -94,11 +93,9 @@ class TrainingStep:
         return output.detach()
 
 
-@contextmanager
-def gradients_as_in(cell: Cell) -> Iterator[None]:
+def gradients_as_in(cell: Cell) -> AbstractContextManager[None]:
     """Record what a backward pass needs in a training step, and nothing at all in inference."""
-    with torch.inference_mode(not cell.trains):
-        yield
+    return torch.inference_mode(not cell.trains)
 
 
 def is_network(name: str) -> bool:

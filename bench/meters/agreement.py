@@ -42,6 +42,7 @@ class Agreement(Meter):
 
     def measure(self, workload: Workload) -> dict[str, Any]:
         whole = workload.call()
+        in_runtime = [leaf.grad for leaf in workload.leaves]
         _check(whole, workload.module, workload.inputs)
         crop = _cropped(workload) if workload.module.local else workload.inputs
         output = workload.module(*crop)
@@ -58,8 +59,6 @@ class Agreement(Meter):
             of_crop = _gradients(output, workload.module, crop[0])
             gradient_error = _largest_error(of_crop, _gradients(exact, module, exact_crop[0]))
             _demand(gradient_error, workload, "the gradients differ", other)
-            workload.call()
-            in_runtime = [leaf.grad for leaf in workload.leaves]
             workload.eager_call()
             runtime_error = _largest_error(in_runtime, [leaf.grad for leaf in workload.leaves])
             _demand(runtime_error, workload, "the gradients differ", "those of eager")

@@ -60,9 +60,9 @@ class Runtime(ABC):
         """Say in one sentence why it does not run such cells at all, or return None when it does."""
         if self.in_torch:
             return None
-        if cell.step != "inference":
+        if cell.trains:
             return f"{self.title} is run for inference only"
-        if cell.layout != "contiguous":
+        if cell.layout != Cell.layout:
             return f"{self.title} chooses its own layout: its inputs are contiguous"
         if cell.device != "cpu":
             return f"{self.title} is run on the CPU only; got {cell.device}"
