@@ -11,9 +11,9 @@ from bench.report.evidence import CellResult, Evidence, Winner
 
 def summarise(evidence: Evidence, claims: Sequence[Claim]) -> list[str]:
     """Return a line on speed, one on memory and arithmetic, and one for each claim."""
-    fastest = _by(evidence, lambda result: result.fastest, tie="no significant winner")
-    leanest = _by(evidence, lambda result: result.leanest, tie="a tie")
-    cheapest = _by(evidence, lambda result: result.cheapest, tie="a tie")
+    fastest = _by(evidence, lambda result: result.fastest, tie="no significant winner", unknown="no latency to trust")
+    leanest = _by(evidence, lambda result: result.leanest, tie="a tie", unknown="not measured")
+    cheapest = _by(evidence, lambda result: result.cheapest, tie="a tie", unknown="not counted")
     return [
         f"Fastest: {fastest}.",
         f"Least memory: {leanest}. Fewest FLOPs: {cheapest}.",
@@ -21,11 +21,11 @@ def summarise(evidence: Evidence, claims: Sequence[Claim]) -> list[str]:
     ]
 
 
-def _by(evidence: Evidence, winner_of: Callable[[CellResult], Winner | None], tie: str) -> str:
-    """Who wins how many of the cells."""
+def _by(evidence: Evidence, winner_of: Callable[[CellResult], Winner | None], tie: str, unknown: str) -> str:
+    """Who wins how many of the cells; what to say of those with no single winner, or with nothing to judge by."""
     winners = [winner_of(result) for result in evidence.results]
     if not winners:
         return "no operator was measured"
-    names = ["no latency to trust" if w is None else evidence.title(w.names[0]) if w.clear else tie for w in winners]
+    names = [unknown if w is None else evidence.title(w.names[0]) if w.clear else tie for w in winners]
     (name, count), *others = Counter(names).most_common()
     return ", ".join([f"{name} in {count} of {len(winners)} cells", *(f"{name} in {count}" for name, count in others)])

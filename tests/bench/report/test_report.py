@@ -19,6 +19,7 @@ from bench.record import RecordError, Run
 from bench.report import write_report
 from bench.report.claims import judge_claims
 from bench.report.evidence import gather
+from bench.report.summary import summarise
 from bench.report.tables import answers_table, results_table
 from tests.bench.synthetic import case, measured, refused, run_of, small_run
 
@@ -55,6 +56,15 @@ def test_cases_that_were_not_measured_side_by_side_need_a_greater_lead() -> None
         (result,) = gather([run]).results
         assert result.fastest is not None
         assert set(result.fastest.names) == names
+
+
+def test_the_summary_says_of_each_measure_why_it_has_no_winner() -> None:
+    unknown = {"peak_allocated_bytes": None, "flops": None}
+    evidence = gather([run_of([measured(case("subpixel", runtime="onnx"), [1e-2, 3e-2, 9e-2, 2e-2, 4e-2], **unknown)])])
+    assert summarise(evidence, []) == [
+        "Fastest: no latency to trust in 1 of 1 cells.",
+        "Least memory: not measured in 1 of 1 cells. Fewest FLOPs: not counted in 1 of 1 cells.",
+    ]
 
 
 def test_what_needs_a_guide_does_not_compete() -> None:
