@@ -18,7 +18,7 @@ class Compiled(Runtime):
 
     name = "compiled"
     title = "torch.compile"
-    preload = ("torch._inductor.compile_fx",)
+    preload = ("torch._inductor.compile_fx", "bench.inductor")
     in_torch = True
 
     def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...], kept: Path | None = None) -> Call:
@@ -26,6 +26,9 @@ class Compiled(Runtime):
 
         settings = {}
         if kept is not None:
+            # Before inductor is sent to a folder where it would have to find out about the machine once more.
+            import bench.inductor  # noqa: F401
+
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(kept)
             # They would be compiled anew for each folder, which takes longer than all the rest.
             settings = {name: False for name in ("cpp_cache_precompile_headers",) if hasattr(config, name)}
