@@ -56,6 +56,17 @@ def test_carafe_takes_at_most_a_fifth_of_the_memory_of_its_unfold_form() -> None
         assert small * 5 <= large
 
 
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_an_exact_form_takes_at_most_a_third_of_the_memory_of_the_image_it_does_not_make(layout: str) -> None:
+    cell = Cell(4, 16, 16, 3, 96, 96, layout=layout)
+    with torch.inference_mode():
+        usual, form = (
+            meters.get("allocated_memory").measure(build(Case(name, cell)))["peak_allocated_bytes"]
+            for name in ("nearest_conv", "nearest_conv.shuffled")
+        )
+    assert form * 3 <= usual
+
+
 def test_live_tensors_are_counted_until_the_last_one_is_gone() -> None:
     input = torch.zeros(1000)
     with LiveTensors([input]) as tensors:

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from upsample import UnsupportedError
 from upsample.exact import NormalForm, NotPeriodicError, ZeroStuff, exact_forms
+from upsample.exact.forms import each_form
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
 
@@ -178,3 +179,24 @@ def macs_inside(mode: str, scale: int) -> list[int]:
         for form in named
     ]
     return [9 * scale**2, *((d - b - c + a) // (2 * 2 * 3) for a, b, c, d in work)]
+
+
+def test_the_pages_shares_of_mixing_first_are_those_of_the_forms() -> None:
+    for mode in ("nearest", "bilinear"):
+        shares = []
+        for scale in (2, 3, 4):
+            forms = exact_forms(decoder(mode, scale, in_channels=64))
+            mixed, shuffled = (forms[name].work(1, 96, 96).flops for name in ("mixed_shuffled", "shuffled"))
+            shares.append(f"{mixed / shuffled:.2f}")
+        assert f"- {mode} ×2, ×3, ×4: {', '.join(shares)}\n" in PAGE.read_text()
+
+
+def test_a_bank_too_large_to_keep_is_no_form() -> None:
+    two = [nn.Conv2d(64, 4 * 64, 5, padding=2), nn.PixelShuffle(2), nn.Conv2d(64, 64, 5, padding=2)]
+    refused = dict(each_form(two))["mixed_shuffled"]
+    assert str(refused) == "a bank with an input for each tap and output channel would be too large."
+
+
+def test_channels_are_not_mixed_first_where_groups_keep_them_apart() -> None:
+    refused = dict(each_form([nn.ConvTranspose2d(4, 4, 4, 2, 1, groups=2)]))["mixed_shuffled"]
+    assert str(refused) == "channels are mixed first where all of them meet, without groups."

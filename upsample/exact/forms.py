@@ -5,6 +5,8 @@ All follow from the polyphase normal form (:mod:`upsample.exact.normal_form`), w
 - :class:`Shuffled`: one convolution at low resolution that makes all s² phases, then the shuffle;
 - :class:`TransposedForm`: one transposed convolution;
 - :class:`Phases`: a convolution for each set of phases that read the same inputs, with no tap too many;
+- :class:`MixedShuffled`: channels are mixed by a 1×1 convolution with an output for every tap, and one convolution with
+  the bank of the taps alone and the shuffle put them together;
 - :class:`MixedFirst`: channels are mixed at low resolution, interpolated, and summed tap by tap, which asks of the
   interpolation only that it treats channels alike (``align_corners=True`` and fractional scales included).
 
@@ -31,6 +33,9 @@ from upsample.exact.layers import conv_padding
 from upsample.exact.normal_form import Kernels, NormalForm
 from upsample.resampling import FLOPS_PER_OUTPUT, Mode
 
+LARGEST_BANK = 2**23
+"""Of one bank of kernels: 64 MiB in float64, in which they are worked out."""
+
 
 class PolyphaseForm(ExactForm):
     """A form that computes all outputs but the ring from one bank of kernels."""
@@ -47,10 +52,14 @@ class PolyphaseForm(ExactForm):
         return bool(input.shape[2] >= self.vertical.least and input.shape[3] >= self.horizontal.least)
 
     def _weights(self) -> dict[str, Tensor]:
-        kernels = self.normal.kernels()
+        kernels = self._kernels()
         like = next((parameter for parameter in self.usual.parameters()), kernels.interior)
         named = {**self._of_interior(kernels), **self._of_ring(kernels)}
         return {name: weight.to(like).contiguous() for name, weight in named.items() if weight is not None}
+
+    def _kernels(self) -> Kernels:
+        """The bank, from the layers' present weights."""
+        return self.normal.kernels()
 
     @abstractmethod
     def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
@@ -188,9 +197,10 @@ class Shuffled(PolyphaseForm):
         (vertical, horizontal), (height, width) = self._windows(), input.shape[2:]
         padding = (vertical.padding, horizontal.padding)
         made = F.conv2d(input, weights["kernel"], weights.get("bias"), padding=padding, groups=self.normal.groups)
-        blocks = made[:, :, vertical.blocks(height), horizontal.blocks(width)]
-        output = interleave(blocks, (self.vertical.scale, self.horizontal.scale))
-        return _cropped(output, vertical.outputs(height), horizontal.outputs(width), input)
+        made = made[:, :, vertical.blocks(height), horizontal.blocks(width)]
+        # Under the same name, so that the memory before is free for the crop.
+        made = interleave(made, (self.vertical.scale, self.horizontal.scale))
+        return _cropped(made, vertical.outputs(height), horizontal.outputs(width), input)
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
         vertical, horizontal = self._windows()
@@ -209,6 +219,55 @@ class ShuffledInPlace(Shuffled):
 
     def _windows(self) -> tuple[Window, Window]:
         return all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+
+
+class MixedShuffled(Shuffled):
+    """A 1×1 convolution with an output for each tap and output channel, then one with s²·O outputs, and the shuffle.
+
+    The layers' weights only mix channels, ``Σ_c W[o, c, α, β] x[c]``; where the taps α and β go is the same for all of
+    them. So the bank has O inputs for each tap in the place of C, and its kernels are those of a layer whose weights
+    are a single one for each tap. It pays where C is many and O few.
+    """
+
+    title = "with channels mixed first, as two convs + shuffle"
+
+    def _prepare(self, channels: int | None) -> None:
+        super()._prepare(channels)
+        if self.normal.groups > 1:
+            raise UnsupportedError("channels are mixed first where all of them meet, without groups.")
+        places = prod(axis.length for axis in self.normal.axes)
+        if self._planes * self.normal.out_channels * places > LARGEST_BANK:
+            raise UnsupportedError("a bank with an input for each tap and output channel would be too large.")
+
+    @property
+    def _planes(self) -> int:
+        taps = prod(axis.impulse.shape[0] for axis in self.normal.axes)
+        return self.normal.out_channels * taps
+
+    def _windows(self) -> tuple[Window, Window]:
+        in_place = all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+        return min(in_place, super()._windows(), key=lambda windows: prod(window.taps for window in windows))
+
+    def _kernels(self) -> Kernels:
+        # Each tap is an input of its own.
+        one_each = torch.eye(self._planes, dtype=torch.float64)
+        taps = [axis.impulse.shape[0] for axis in self.normal.axes]
+        return self.normal.kernels(one_each.unflatten(0, (-1, *taps)).movedim(-1, 1))
+
+    def _weights(self) -> dict[str, Tensor]:
+        weights = super()._weights()
+        mixing = self.normal.kernel_of_taps().movedim(1, -1).flatten(0, 2)[:, :, None, None]
+        return {"mixing": mixing.to(weights["kernel"]).contiguous(), **weights}
+
+    def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        return super()._run(F.conv2d(input, weights["mixing"]), weights)
+
+    def work(self, batch: int, height: int, width: int) -> Work:
+        mixing = conv_work(batch, self.normal.in_channels, self._planes, height * width, 1)
+        return mixing + super().work(batch, height, width)
+
+    def _pairs(self) -> int:
+        return self.normal.out_channels * self._planes
 
 
 class TransposedForm(PolyphaseForm):
@@ -398,6 +457,7 @@ FORMS: dict[str, type[ExactForm]] = {
     "shuffled_in_place": ShuffledInPlace,
     "transposed": TransposedForm,
     "phases": Phases,
+    "mixed_shuffled": MixedShuffled,
     "mixed_first": MixedFirst,
 }
 """The forms by name, beside the usual one."""

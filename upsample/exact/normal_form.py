@@ -115,9 +115,14 @@ class NormalForm:
             kernel = each.after(kernel)
         return torch.ones(self.in_channels, 1, 1, 1, dtype=torch.float64) if kernel is None else kernel
 
-    def kernels(self) -> Kernels:
-        """Work the kernels out from the layers' present weights; differentiable."""
-        taps = self.kernel_of_taps()
+    def kernels(self, taps: Tensor | None = None) -> Kernels:
+        """Work the kernels out from the layers' present weights; differentiable.
+
+        Args:
+            taps: other weights for the layers' taps, ``(O, any, taps, taps)``; the biases stay the layers' own.
+        """
+        if taps is None:
+            taps = self.kernel_of_taps()
         (impulse_v, edge_v), (impulse_h, edge_h) = (
             (axis.impulse.to(taps.device), axis.edge.to(taps.device)) for axis in self.axes
         )
