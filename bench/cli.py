@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shlex
+import signal
 import sys
 from collections import Counter
 from dataclasses import asdict, replace
@@ -159,6 +160,8 @@ def run(
         return
     if output_file is None:
         raise UsageError("--output FILE.json is needed: where should the records go?")
+    # A job that is cancelled keeps what it has measured, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         finished = session.measure_to_file(cases, settings, output_file, resume, errors)
     except KeyboardInterrupt:

@@ -388,18 +388,27 @@ def test_a_sweep_killed_in_the_middle_is_continued_without_measuring_anything_tw
         assert len(passes) == len(set(passes))
 
 
-def test_ctrl_c_keeps_the_journal_and_says_how_to_go_on(tmp_path: Path) -> None:
-    output = tmp_path / "out.json"
-    command = [sys.executable, "-m", "bench", "run", *TINY, "--output", str(output)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, preexec_fn=_as_in_a_terminal)
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_keeps_the_journal_says_how_to_go_on_and_clears_up(tmp_path: Path, stop: signal.Signals) -> None:
+    output, temporary = tmp_path / "out.json", tmp_path / "temporary"
+    temporary.mkdir()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "bench", "run", *TINY, "--output", str(output)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_as_in_a_terminal,
+        env=os.environ | {"TMPDIR": str(temporary)},
+    )
     wait_for_lines(Journal.path_for(output), 6)
-    process.send_signal(signal.SIGINT)
+    assert list(temporary.glob("upbench-*"))
+    process.send_signal(stop)
     _, stderr = process.communicate(timeout=30)
     assert process.returncode == 130
     assert f"To go on: upbench run {' '.join(TINY)} --output {output} --resume" in stderr
     assert "Traceback" not in stderr
     for line in Journal.path_for(output).read_text().splitlines():
         json.loads(line)
+    assert not list(temporary.glob("upbench-*"))
 
 
 def _as_in_a_terminal() -> None:
