@@ -25,6 +25,9 @@ from bench.report.evidence import Evidence, Setting, Winner, output_bytes, peak_
 
 MIB = 2**20
 
+MOST_SETTINGS = 4
+"""With charts of their own on one page."""
+
 STYLE: Any = {
     "font.size": 9,
     "axes.spines.top": False,
@@ -57,8 +60,11 @@ class Chart:
 def write_charts(evidence: Evidence, output: Path) -> list[Chart]:
     """Draw every chart for every setting of the run and write each as SVG and PNG.
 
-    A chart without a single point is left out; the tables say why its cases have no figures.
+    A chart without a single point is left out; the tables say why its cases have no figures. Of more settings than
+    anybody would scroll through there are no charts but those of the sections; one setting's are a report of its own.
     """
+    if len(evidence.settings) > MOST_SETTINGS:
+        return []
     charts = []
     with mpl.rc_context(STYLE):
         for setting in evidence.settings:
@@ -156,7 +162,7 @@ def flops_against_time(evidence: Evidence, setting: Setting) -> Figure | None:
         ends = np.array([ends.min(), ends.max()])
         panel.plot(ends / 1e9, ends / limits["flops_per_s"] * 1e3, color="black", linewidth=1)
         panel.annotate(
-            "this machine's matrix product",
+            f"this machine's {limits.get('flops_by', 'matrix product')}",
             (ends[0] / 1e9, ends[0] / limits["flops_per_s"] * 1e3),
             xytext=(14, -2),
             textcoords="offset points",
@@ -328,10 +334,11 @@ def _legend(figure: Figure, evidence: Evidence, names: Sequence[str]) -> None:
     figure.legend(handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
 
 
-def plain_log_ticks(*axes: Axis) -> None:
-    """Label 1 and 3 of every decade of a logarithmic axis, in plain numbers."""
+def plain_log_ticks(*axes: Axis, of_each_decade: Sequence[int] = (1, 3)) -> None:
+    """Label some values of every decade of a logarithmic axis, 1 and 3 unless told, in plain numbers."""
     for axis in axes:
-        axis.set_major_locator(LogLocator(subs=(1, 3)))
+        # On its own it leaves decades out on short axes, and then finds none that fits.
+        axis.set_major_locator(LogLocator(subs=of_each_decade, numticks=99))
         axis.set_major_formatter("{x:g}")
         axis.set_minor_locator(NullLocator())
 

@@ -96,9 +96,13 @@ class Winner:
 
 @dataclass(frozen=True)
 class CellResult:
-    """The best operators of one cell by each measure; None where nothing was measured that can be trusted."""
+    """The best operators of one cell by each measure; None where nothing was measured that can be trusted.
+
+    ``ran``: whether any operator did, to whatever end.
+    """
 
     cell: Cell
+    ran: bool
     fastest: Winner | None
     leanest: Winner | None
     cheapest: Winner | None
@@ -136,8 +140,13 @@ class Evidence:
 
     @property
     def interleaved(self) -> bool:
-        """Whether rivals were launched next to each other in random order, so that drift fell on all of them alike."""
-        return len(self.runs) == 1 and bool(self.runs[0].facts["interleaved"])
+        """Whether each run launched rivals next to each other in random order: drift fell on all of them alike."""
+        return all(run.facts["interleaved"] for run in self.runs)
+
+    @cached_property
+    def _run_of(self) -> dict[str, Run]:
+        """The run that each record comes from, by case."""
+        return {record.case.id: run for run in self.runs for record in run.records}
 
     @cached_property
     def settings(self) -> list[Setting]:
@@ -160,7 +169,8 @@ class Evidence:
 
         Records that were not measured side by side may each be off as a whole, which widens the interval.
         """
-        tolerance = 0.0 if self.interleaved else CONTROL_TOLERANCE
+        run, other = (self._run_of[record.case.id] for record in (a, b))
+        tolerance = 0.0 if run is other and run.facts["interleaved"] else CONTROL_TOLERANCE
         return compare_latencies(a.quantities["launch_medians_s"], b.quantities["launch_medians_s"], tolerance)
 
     def limits_of(self, cell: Cell) -> Mapping[str, Any] | None:
@@ -177,6 +187,7 @@ class Evidence:
         records = tuple(in_cell[name] for name in self.operators if name in in_cell)
         return CellResult(
             cell,
+            ran=any(record.outcome != "unsupported" for record in records),
             fastest=self.fastest([record for record in records if record.latency is not None]),
             leanest=_least(records, peak_memory),
             cheapest=_least(records, lambda record: record.quantities["flops"]),

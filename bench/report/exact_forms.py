@@ -46,6 +46,11 @@ class Choice:
     gain: Interval
 
     @property
+    def outputs(self) -> str:
+        """How many channels come out, or as many as go in."""
+        return Setting.of(self.cell).out_channels
+
+    @property
     def share(self) -> float | None:
         """The best form's share of the machine's limit."""
         share = self.best.quantities["roofline_share"]
@@ -140,9 +145,11 @@ def _choice(choice: Choice, evidence: Evidence) -> dict[str, str]:
 def findings(evidence: Evidence) -> list[str]:
     """What the exact forms gain, in a sentence for each upsampler and two for all; none where none was measured."""
     choices = in_each_cell(evidence)
+    several = len({choice.outputs for choice in choices}) > 1
     lines = []
-    for name in dict.fromkeys(choice.name for choice in choices):
-        own = [choice for choice in choices if choice.name == name]
+    for name, outputs in dict.fromkeys((choice.name, choice.outputs) for choice in choices):
+        own = [choice for choice in choices if (choice.name, choice.outputs) == (name, outputs)]
+        to = f" to {outputs.removesuffix(' as in')} channels" if several else ""
         ways = dict.fromkeys((choice.cell.runtime, choice.cell.layout) for choice in own)
         layouts = len({layout for _, layout in ways}) > 1
         parts = [
@@ -150,7 +157,7 @@ def findings(evidence: Evidence) -> list[str]:
             + (f", {way[1]}" if layouts else "")
             for way in ways
         ]
-        lines.append(f"Exact forms of {evidence.title(name)}, times faster than the usual one: {'; '.join(parts)}.")
+        lines.append(f"Exact forms of {evidence.title(name)}{to}, times faster than the usual one: {'; '.join(parts)}.")
     free = of_any_runtime(evidence)
     if free and len({choice.cell.runtime for choice in choices}) > 1:
         lines.append(
@@ -188,7 +195,7 @@ def draw(choices: Sequence[Choice], evidence: Evidence) -> Figure:
                 panel.plot(best * choice.share, y, "|", markersize=9, markeredgewidth=1.6, color="black")
         panel.set_title(way[0] if way[1] == "contiguous" else f"{way[0]},\n{way[1]}", fontsize=9)
         panel.set_xscale("log")
-        plain_log_ticks(panel.xaxis)
+        plain_log_ticks(panel.xaxis, of_each_decade=(1,))
         panel.set_xlabel("latency, ms")
     panels[0].set_yticks(range(len(rows)), rows, fontsize=8)
     panels[0].set_ylim(len(rows) - 0.4, -0.6)

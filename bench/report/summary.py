@@ -22,8 +22,11 @@ def summarise(evidence: Evidence, claims: Sequence[Claim]) -> list[str]:
 
 
 def _by(evidence: Evidence, winner_of: Callable[[CellResult], Winner | None], tie: str, unknown: str) -> str:
-    """Who wins how many of the cells; what to say of those with no single winner, or with nothing to judge by."""
-    winners = [winner_of(result) for result in evidence.results]
+    """Who wins how many of the cells; what to say of those with no single winner, or with nothing to judge by.
+
+    Cells in which nothing could run, such as a layout that a runtime has not, are no cells to win.
+    """
+    winners = [winner_of(result) for result in evidence.results if result.ran]
     if not winners:
         return "no operator was measured"
     names = [unknown if w is None else evidence.title(w.names[0]) if w.clear else tie for w in winners]

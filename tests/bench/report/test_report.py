@@ -52,8 +52,16 @@ def test_cases_that_were_not_measured_side_by_side_need_a_greater_lead() -> None
     ]
     together = run_of(records)
     apart = replace(together, facts={**together.facts, "interleaved": False})
-    for run, names in ((together, {"subpixel"}), (apart, {"subpixel", "transposed"})):
-        (result,) = gather([run]).results
+    another = run_of([measured(case("subpixel", 3), [1e-3] * 5)])
+    one_each = [run_of(records[:1]), run_of(records[1:])]
+    tied = {"subpixel", "transposed"}
+    for runs, names in (
+        ([together], {"subpixel"}),
+        ([together, another], {"subpixel"}),
+        ([apart], tied),
+        (one_each, tied),
+    ):
+        result, *_ = gather(runs).results
         assert result.fastest is not None
         assert set(result.fastest.names) == names
 
@@ -65,6 +73,19 @@ def test_the_summary_says_of_each_measure_why_it_has_no_winner() -> None:
         "Fastest: no latency to trust in 1 of 1 cells.",
         "Least memory: not measured in 1 of 1 cells. Fewest FLOPs: not counted in 1 of 1 cells.",
     ]
+
+
+def test_a_cell_in_which_nothing_can_run_is_none_to_win() -> None:
+    run = run_of(
+        [measured(case("subpixel"), [1e-3] * 5), refused(case("subpixel", runtime="onnx", layout="channels_last"))]
+    )
+    assert summarise(gather([run]), [])[0] == "Fastest: Sub-pixel conv, one stage in 1 of 1 cells."
+
+
+def test_more_settings_than_a_page_can_show_have_no_charts_of_their_own(tmp_path: Path) -> None:
+    write_report([run_of([measured(case("subpixel", batch=b), [1e-3] * 5) for b in range(1, 6)])], tmp_path)
+    assert not list(tmp_path.glob("*.svg"))
+    assert "5 settings, such as runtimes and layouts, are too many" in (tmp_path / "report.html").read_text()
 
 
 def test_what_needs_a_guide_does_not_compete() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -67,6 +68,15 @@ def test_the_findings_on_exact_forms(run: Run) -> None:
         "over 2 pairs.",
         "Share of this machine's limit that the best forms reach where arithmetic sets it: 50% (median of 3 cells, "
         "from 40% to 60%).",
+    ]
+
+
+def test_tails_and_layers_that_keep_their_channels_are_told_apart(run: Run) -> None:
+    cells = [replace(record.case.cell, out_channels=3) for record in run.records]
+    tails = [replace(r, case=replace(r.case, cell=cell)) for r, cell in zip(run.records, cells, strict=True)]
+    assert [line.partition(",")[0] for line in findings(gather([run, run_of(tails)]))[:2]] == [
+        "Exact forms of Nearest + conv to as many channels",
+        "Exact forms of Nearest + conv to 3 channels",
     ]
 
 
