@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from upsample import UnsupportedError
 from upsample.exact import NormalForm, NotPeriodicError, ZeroStuff, exact_forms
-from upsample.exact.forms import each_form
+from upsample.exact.forms import FORMS, each_form
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
 
@@ -189,6 +189,18 @@ def test_the_pages_shares_of_mixing_first_are_those_of_the_forms() -> None:
             mixed, shuffled = (forms[name].work(1, 96, 96).flops for name in ("mixed_shuffled", "shuffled"))
             shares.append(f"{mixed / shuffled:.2f}")
         assert f"- {mode} ×2, ×3, ×4: {', '.join(shares)}\n" in PAGE.read_text()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_a_form_is_compiled_as_one_graph(mode: str, form: str) -> None:
+    torch._dynamo.reset()
+    forms = exact_forms([nn.Upsample(scale_factor=3, mode=mode), nn.Conv2d(2, 3, 3, padding=1)])
+    module, input = forms[form], torch.randn(1, 2, 7, 9)
+    with torch.no_grad():
+        made = torch.compile(module, fullgraph=True, backend="aot_eager")(input)
+        torch.testing.assert_close(made, module(input))
 
 
 def test_a_bank_too_large_to_keep_is_no_form() -> None:

@@ -46,7 +46,8 @@ class PolyphaseForm(ExactForm):
         self.normal = NormalForm(list(self.usual), channels)
         self.vertical, self.horizontal = self.normal.axes
         # The ring's rows are made along their length like any other output, by the window with the fewest taps.
-        self._along = tuple(all_phases(axis, axis.origin) for axis in self.normal.axes)
+        vertical, horizontal = (all_phases(axis, axis.origin) for axis in self.normal.axes)
+        self._along = vertical, horizontal
 
     def _fits(self, input: Tensor) -> bool:
         return bool(input.shape[2] >= self.vertical.least and input.shape[3] >= self.horizontal.least)
@@ -182,11 +183,15 @@ class Shuffled(PolyphaseForm):
 
     title = "as one conv + shuffle"
 
-    def _windows(self) -> tuple[Window, Window]:
-        return self._along[0], self._along[1]
+    _windows: tuple[Window, Window]
+    """Of the blocks."""
+
+    def _prepare(self, channels: int | None) -> None:
+        super()._prepare(channels)
+        self._windows = self._along
 
     def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
-        vertical, horizontal = self._windows()
+        vertical, horizontal = self._windows
         split = horizontal.split(vertical.split(kernels.interior, 2), 4)  # (O, C, taps, s, taps, s)
         return {
             "kernel": split.permute(0, 3, 5, 1, 2, 4).flatten(0, 2),
@@ -194,7 +199,7 @@ class Shuffled(PolyphaseForm):
         }
 
     def _interior(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        (vertical, horizontal), (height, width) = self._windows(), input.shape[2:]
+        (vertical, horizontal), (height, width) = self._windows, input.shape[2:]
         padding = (vertical.padding, horizontal.padding)
         made = F.conv2d(input, weights["kernel"], weights.get("bias"), padding=padding, groups=self.normal.groups)
         made = made[:, :, vertical.blocks(height), horizontal.blocks(width)]
@@ -203,7 +208,7 @@ class Shuffled(PolyphaseForm):
         return _cropped(made, vertical.outputs(height), horizontal.outputs(width), input)
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
-        vertical, horizontal = self._windows()
+        vertical, horizontal = self._windows
         return Work(flops=2 * batch * self._pairs() * vertical.macs(height) * horizontal.macs(width))
 
 
@@ -216,9 +221,7 @@ class ShuffledInPlace(Shuffled):
         super()._prepare(channels)
         if all(window.crop == 0 and window.axis.extra % window.axis.scale == 0 for window in self._along):
             raise UnsupportedError("the blocks with the fewest taps are the pixels already.")
-
-    def _windows(self) -> tuple[Window, Window]:
-        return all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+        self._windows = all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
 
 
 class MixedShuffled(Shuffled):
@@ -238,15 +241,13 @@ class MixedShuffled(Shuffled):
         places = prod(axis.length for axis in self.normal.axes)
         if self._planes * self.normal.out_channels * places > LARGEST_BANK:
             raise UnsupportedError("a bank with an input for each tap and output channel would be too large.")
+        in_place = all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+        self._windows = min(in_place, self._along, key=lambda windows: prod(window.taps for window in windows))
 
     @property
     def _planes(self) -> int:
         taps = prod(axis.impulse.shape[0] for axis in self.normal.axes)
         return self.normal.out_channels * taps
-
-    def _windows(self) -> tuple[Window, Window]:
-        in_place = all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
-        return min(in_place, super()._windows(), key=lambda windows: prod(window.taps for window in windows))
 
     def _kernels(self) -> Kernels:
         # Each tap is an input of its own.
