@@ -12,6 +12,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -75,7 +76,7 @@ class Isolation:
     Functions to be called must be importable: those of a ``__main__`` script are not.
 
     Raises:
-        ServerError: at the first call, when the server runs already with another setting.
+        ServerError: at the first call, when the server runs already with another setting, or cannot be started.
     """
 
     def __init__(self, setting: Allocator = "pinned", preload: tuple[str, ...] = PRELOAD) -> None:
@@ -128,6 +129,13 @@ class Isolation:
                 # The server has just been killed, as the kernel may do for memory; by now it is known to be gone.
                 time.sleep(0.1)
                 process.start()
+            except OSError as error:
+                if "AF_UNIX path too long" not in str(error):
+                    raise
+                raise ServerError(
+                    f"the fork server's socket would have too long a name in {tempfile.gettempdir()}: "
+                    "set TMPDIR to a folder with a shorter one."
+                ) from error
 
 
 @contextmanager

@@ -413,6 +413,22 @@ def test_interrupted_it_keeps_the_journal_says_how_to_go_on_and_clears_up(tmp_pa
         json.loads(line)
 
 
+def test_a_temporary_folder_that_cannot_hold_a_socket_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    result = subprocess.run(
+        [sys.executable, "-m", "bench", "run", *TINY, "--output", str(tmp_path / "out.json")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TMPDIR": str(folder)},
+    )
+    assert (result.returncode, result.stderr.strip()) == (
+        1,
+        f"upbench: the fork server's socket would have too long a name in {folder}: "
+        "set TMPDIR to a folder with a shorter one.",
+    )
+
+
 def _as_in_a_terminal() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
