@@ -14,10 +14,12 @@ from bench.record import read_run
 from bench.report import write_report, write_trial_report
 
 ROOT = Path(__file__).parent.parent
-RUNS = {"reference": ROOT / "plots", "catalogue": ROOT / "plots" / "catalogue"}
-"""The committed runs under ``results/``, and where their reports are."""
-
-runs = pytest.mark.parametrize("run", RUNS)
+REPORTS = {
+    ROOT / "plots": ["reference"],
+    ROOT / "plots" / "catalogue": ["catalogue"],
+    ROOT / "plots" / "exact_forms": ["exact_forms", "exact_forms_64to64"],
+}
+"""Where the reports are, and the committed runs under ``results/`` that they are made from."""
 
 
 def pinned(package: str) -> str:
@@ -35,11 +37,11 @@ def skip_unless_made_with_these_versions() -> None:
             pytest.skip(f"plots/ was made with {package} {pinned(package)}, here is {version(package)}")
 
 
-@runs
-def test_the_committed_plots_are_remade_from_the_committed_results(run: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("plots", REPORTS, ids=lambda plots: str(plots.relative_to(ROOT)))
+def test_the_committed_plots_are_remade_from_the_committed_results(plots: Path, tmp_path: Path) -> None:
     skip_unless_made_with_these_versions()
-    write_report([read_run(results_of(run))], tmp_path)
-    assert_same(RUNS[run], tmp_path)
+    write_report([read_run(results_of(run)) for run in REPORTS[plots]], tmp_path)
+    assert_same(plots, tmp_path)
 
 
 def assert_same(plots: Path, remade: Path) -> None:
@@ -60,7 +62,7 @@ def test_the_committed_plots_of_the_gates_trial_are_remade_from_its_records(tmp_
     assert_same(ROOT / "plots" / "gate", tmp_path)
 
 
-@runs
+@pytest.mark.parametrize("run", [run for runs in REPORTS.values() for run in runs])
 def test_a_committed_run_says_where_it_comes_from(run: str) -> None:
     committed = read_run(results_of(run))
     assert committed.facts["command"].startswith(("upbench run ", "python -m bench run "))

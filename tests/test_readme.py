@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,6 +25,7 @@ from bench.gate.rates import (
 from bench.record import Run, read_run
 from bench.report.claims import judge_claims
 from bench.report.evidence import gather
+from bench.report.exact_forms import findings
 from bench.report.summary import summarise
 from bench.report.tables import results_table
 from examples.rewrite_networks import HEADERS, rows
@@ -86,7 +88,17 @@ def networks_table() -> str:
     return str(tabulate(rows(launches), HEADERS, tablefmt="github", disable_numparse=True))
 
 
-@pytest.mark.parametrize(("name", "table"), [("catalogue", catalogue_table), ("rewritten networks", networks_table)])
+def exact_forms_findings() -> str:
+    """What the two runs of exact forms say, a sentence a line."""
+    evidence = gather([read_run(ROOT / "results" / f"{run}.json") for run in ("exact_forms", "exact_forms_64to64")])
+    lines = [textwrap.fill(f"• {line}", 116, subsequent_indent="  ") for line in findings(evidence)]
+    return "\n".join(["```text", *lines, "```"])
+
+
+@pytest.mark.parametrize(
+    ("name", "table"),
+    [("catalogue", catalogue_table), ("rewritten networks", networks_table), ("exact forms", exact_forms_findings)],
+)
 def test_a_table_is_that_of_its_run(name: str, table: Callable[[], str]) -> None:
     begin, end = f"<!-- {name} -->\n\n", f"\n\n<!-- end of {name} -->"
     before, rest = (ROOT / "README.md").read_text().split(begin)
@@ -118,6 +130,18 @@ def test_the_sentences_under_the_catalogue_are_true() -> None:
         f"{ratio('carafe', 'carafe_unfolded', 'peak_allocated_bytes'):.2f} of its memory",
     ):
         assert sentence in " ".join(README.split()), sentence
+
+
+def test_the_peak_of_an_exact_form_is_that_of_its_run() -> None:
+    records = read_run(ROOT / "results" / "exact_forms.json").records
+    in_eager = {"scale": 4, "channels": 64, "runtime": "eager", "layout": "contiguous"}
+    peaks = {
+        r.case.upsampler: r.quantities["peak_allocated_bytes"] / 2**20
+        for r in records
+        if all(getattr(r.case.cell, axis) == value for axis, value in in_eager.items())
+    }
+    sentence = f"falls from {peaks['nearest_conv']:.1f} to {peaks['nearest_conv.shuffled']:.1f} MiB in eager torch"
+    assert sentence in " ".join(README.split())
 
 
 def test_the_gates_figures_are_those_of_its_trial() -> None:
