@@ -190,6 +190,11 @@ class Shuffled(PolyphaseForm):
         super()._prepare(channels)
         self._windows = self._along
 
+    @property
+    def _in_place(self) -> tuple[Window, Window]:
+        """Blocks that are the input's own pixels."""
+        return all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+
     def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
         vertical, horizontal = self._windows
         split = horizontal.split(vertical.split(kernels.interior, 2), 4)  # (O, C, taps, s, taps, s)
@@ -221,7 +226,7 @@ class ShuffledInPlace(Shuffled):
         super()._prepare(channels)
         if all(window.crop == 0 and window.axis.extra % window.axis.scale == 0 for window in self._along):
             raise UnsupportedError("the blocks with the fewest taps are the pixels already.")
-        self._windows = all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+        self._windows = self._in_place
 
 
 class MixedShuffled(Shuffled):
@@ -241,8 +246,7 @@ class MixedShuffled(Shuffled):
         places = prod(axis.length for axis in self.normal.axes)
         if self._planes * self.normal.out_channels * places > LARGEST_BANK:
             raise UnsupportedError("a bank with an input for each tap and output channel would be too large.")
-        in_place = all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
-        self._windows = min(in_place, self._along, key=lambda windows: prod(window.taps for window in windows))
+        self._windows = min(self._in_place, self._along, key=lambda windows: prod(window.taps for window in windows))
 
     @property
     def _planes(self) -> int:
