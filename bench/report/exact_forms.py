@@ -164,13 +164,22 @@ def findings(evidence: Evidence) -> list[str]:
             "Exact forms against the fastest usual form of any runtime and layout: "
             f"{_gains(free)} times faster, over {len(free)} pairs."
         )
-    shares = [c.share for c in choices if c.share is not None and is_compute_bound(evidence, c.best)]
-    if shares:
-        lines.append(
-            f"Share of this machine's limit that the best forms reach where arithmetic sets it: {median(shares):.0%} "
-            f"(median of {len(shares)} cells, from {min(shares):.0%} to {max(shares):.0%})."
-        )
+    if shares := _shares(choices, evidence):
+        line = "Share of this machine's limit that the best forms reach where arithmetic sets it: "
+        line += _median(shares, "cells")
+        chosen = _shares(free, evidence)
+        if len(chosen) < len(shares):
+            line += f"; in the runtime and layout that suit each best, {_median(chosen, 'pairs')}"
+        lines.append(f"{line}.")
     return lines
+
+
+def _shares(choices: Iterable[Choice], evidence: Evidence) -> list[float]:
+    return [c.share for c in choices if c.share is not None and is_compute_bound(evidence, c.best)]
+
+
+def _median(shares: Sequence[float], of: str) -> str:
+    return f"{median(shares):.0%} (median of {len(shares)} {of}, from {min(shares):.0%} to {max(shares):.0%})"
 
 
 def _gains(choices: Iterable[Choice]) -> str:
