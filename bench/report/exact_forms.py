@@ -168,7 +168,7 @@ def findings(evidence: Evidence) -> list[str]:
         line = "Share of this machine's limit that the best forms reach where arithmetic sets it: "
         line += _median(shares, "cells")
         chosen = _shares(free, evidence)
-        if len(chosen) < len(shares):
+        if 0 < len(chosen) < len(shares):
             line += f"; in the runtime and layout that suit each best, {_median(chosen, 'pairs')}"
         lines.append(f"{line}.")
     return lines

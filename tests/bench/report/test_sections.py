@@ -71,6 +71,14 @@ def test_the_findings_on_exact_forms(run: Run) -> None:
     ]
 
 
+def test_no_share_is_stated_where_memory_limits_what_suits_each_best() -> None:
+    little = steady(FORM, 0.8, runtime="onnx")
+    little = replace(little, quantities={**little.quantities, "flops": 1})
+    usual = [steady("nearest_conv", 4.0), steady("nearest_conv", 2.0, runtime="onnx")]
+    *_, last = findings(gather([run_of([*usual, steady(FORM, 1.0, share=0.4), little])]))
+    assert last.endswith("40% (median of 1 cells, from 40% to 40%).")
+
+
 def test_tails_and_layers_that_keep_their_channels_are_told_apart(run: Run) -> None:
     cells = [replace(record.case.cell, out_channels=3) for record in run.records]
     tails = [replace(r, case=replace(r.case, cell=cell)) for r, cell in zip(run.records, cells, strict=True)]
