@@ -18,9 +18,9 @@ import mkdocs_gen_files
 import torch
 from mkdocs.structure.files import InclusionLevel
 from mkdocs_gen_files.editor import FilesEditor
+from upbench.cases.listing import Row, listing
 
 import upsample
-from bench.listing import Row, listing
 from docs.figures import DRAWINGS, stem
 
 FIGURES = {

@@ -2,9 +2,9 @@
 
 ``python -m examples.rewrite_networks --output results/rewritten_networks.json``
 
-Each launch is a fresh process with one thread and an allocator that keeps freed memory (see :mod:`bench.allocator`). In
-it, the network before and after is timed in turn; a figure is the median over launches, with their range. Nothing else
-should run meanwhile.
+Each launch is a fresh process with one thread and an allocator that keeps freed memory (see
+:mod:`upbench.processes.allocator`). In it, the network before and after is timed in turn; a figure is the median over
+launches, with their range. Nothing else should run meanwhile.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from typing import Any
 import torch
 from tabulate import tabulate
 from torch import Tensor, nn
+from upbench.cases import inputs
+from upbench.meters.allocated_memory import peak_allocated_bytes
+from upbench.processes.allocator import PINNED_ENVIRONMENT
+from upbench.records.record import write_whole
 
 import upsample
-from bench import inputs
-from bench.allocator import PINNED_ENVIRONMENT
-from bench.meters.allocated_memory import peak_allocated_bytes
-from bench.record import write_whole
 from examples.networks import EDSR, FSRCNN, RRDBNet, UNet
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from matplotlib.testing.compare import compare_images
+from upbench.gate.rates import read_trial
+from upbench.records.record import read_run
+from upbench.report import write_report, write_trial_report
 
 import upsample
-from bench.gate.rates import read_trial
-from bench.record import read_run
-from bench.report import write_report, write_trial_report
 
 ROOT = Path(__file__).parent.parent
 REPORTS = {

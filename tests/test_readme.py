@@ -11,9 +11,7 @@ from pathlib import Path
 
 import pytest
 from tabulate import tabulate
-
-import upsample
-from bench.gate.rates import (
+from upbench.gate.rates import (
     SHARES,
     detections,
     false_alarms,
@@ -22,12 +20,14 @@ from bench.gate.rates import (
     plain_false_alarms,
     read_trial,
 )
-from bench.record import Run, read_run
-from bench.report.claims import judge_claims
-from bench.report.evidence import gather
-from bench.report.exact_forms import findings
-from bench.report.summary import summarise
-from bench.report.tables import results_table
+from upbench.records.record import Run, read_run
+from upbench.report.claims import judge_claims
+from upbench.report.evidence import gather
+from upbench.report.exact_section import findings
+from upbench.report.summary import summarise
+from upbench.report.tables import results_table
+
+import upsample
 from examples.rewrite_networks import HEADERS, rows
 from upsample import GuidedUpsampler as Guided
 

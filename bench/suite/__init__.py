@@ -1,1 +1,0 @@
-"""The upsamplers as a pytest-benchmark suite: ``pytest --benchmark --pyargs bench.suite``."""

@@ -1,0 +1,337 @@
+"""Starts pairs of live processes, one for each side, and measures benchmarks on both of them side by side.
+
+Both processes of a pair run on the same core, a few calls of one after a few calls of the other in random order. A
+neighbour's load, the clock rate and the core's own quality then hit both alike. Measured on a 2-core shared machine
+with 20 upsampler cases of identical code: left to the scheduler, the two sides of a launch differ by 8.5 % (root mean
+square over cases and launches); on the same core by 1.8 %.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import subprocess
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from scipy.stats import trim_mean
+
+from upbench.errors import UserError
+from upbench.gate import live
+from upbench.gate.trees import Side
+from upbench.processes.allocator import PINNED_ENVIRONMENT, RETURNING_ENVIRONMENT
+from upbench.processes.isolation import QUIET_PROFILER
+
+BLOCK_S = 0.0005
+"""Calls are timed in blocks of about this length, at least one call: shorter than most disturbances."""
+
+LEAST_PAIRS = 6
+MOST_PAIRS = 1000
+TRIMMED = 0.25
+"""Share of the pairs of blocks left out at each end before their log-ratios are averaged."""
+
+STEADY_ENVIRONMENT = {**PINNED_ENVIRONMENT, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
+"""Timings run with freed memory kept, and in huge pages where the kernel has them.
+
+With small pages a large buffer's place in the caches is drawn anew in every process: two processes that copy the same
+4 MiB then differed by up to 20 %, and with huge pages by 2 %.
+"""
+
+LOG_LINES = 3
+
+END_S = 5.0
+"""Allowed for fixtures to be torn down when a process is told to end."""
+
+
+class SideError(UserError):
+    """A live process did not do what it was asked to; one sentence says which ``side`` and why."""
+
+    def __init__(self, side: Side, sentence: str) -> None:
+        super().__init__(sentence)
+        self.side = side.name
+
+
+@dataclass(frozen=True)
+class Closed:
+    """How a benchmark's test ended on one side, and what it left behind.
+
+    Attributes:
+        outcome: ``passed``, ``failed`` or ``skipped``.
+        reason: why not passed.
+        extra_info: what the test stated of itself, plain values only.
+        result: what the benchmarked function returned, where the suite wants it compared.
+        slowed: functions slowed on purpose that ran in it.
+    """
+
+    outcome: str
+    reason: str = ""
+    extra_info: Mapping[str, Any] = field(default_factory=dict)
+    result: Any = None
+    slowed: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One benchmark in one launch.
+
+    Attributes:
+        closed: how it ended on the reference's and on the candidate's side.
+        log_ratio: of the candidate's time to the reference's; None if either did not run.
+        call_s: median seconds per round of each side.
+        pairs: pairs of blocks behind it.
+        peaks: resident bytes, each side's samples.
+    """
+
+    closed: tuple[Closed, Closed]
+    log_ratio: float | None = None
+    call_s: tuple[float, float] | None = None
+    pairs: int = 0
+    peaks: tuple[Sequence[int], Sequence[int]] = ((), ())
+
+
+class LiveProcess:
+    """One live pytest process.
+
+    Args:
+        side: whose code it runs.
+        mode: ``time``; ``examine`` to look at everything but time; ``peak`` for resident memory alone.
+        foreign: the other side's tree.
+        cores: that it may run on.
+        threads: that its numerical libraries may use.
+        hash_seed: of Python's hashes of strings.
+        log: a file for what it prints.
+        timeout_s: allowed for one answer.
+    """
+
+    def __init__(
+        self,
+        side: Side,
+        mode: str,
+        foreign: Path,
+        cores: Iterable[int],
+        threads: int,
+        hash_seed: int,
+        log: Path,
+        timeout_s: float,
+    ) -> None:
+        self.side, self._log, self._timeout_s = side, log, timeout_s
+        ours, theirs = socket.socketpair()
+        with theirs, log.open("wb") as output:
+            self._process = subprocess.Popen(
+                [
+                    side.python,
+                    live.__file__,
+                    *(str(theirs.fileno()), str(side.tree), str(foreign), mode),
+                    f"--rootdir={side.tree}",
+                    *side.arguments,
+                ],
+                cwd=side.folder,
+                env=_environment(side, mode, threads, hash_seed, log.parent),
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+            )
+        self._connection = Connection(ours.detach())
+        self.pin(cores)
+
+    def pin(self, cores: Iterable[int]) -> None:
+        """Restrict the process to these cores, as far as the system can; threads that it has started stay."""
+        if hasattr(os, "sched_setaffinity"):
+            os.sched_setaffinity(self._process.pid, set(cores))
+
+    def send(self, *message: Any) -> None:
+        try:
+            self._connection.send(message)
+        except OSError:
+            raise self._dead() from None
+
+    def receive(self) -> tuple[Any, ...]:
+        """The next answer.
+
+        Raises:
+            SideError: the process ended, or took too long.
+        """
+        try:
+            if not self._connection.poll(self._timeout_s):
+                raise SideError(self.side, f"The {self.side.name} side has not answered for {self._timeout_s:.0f} s.")
+            answer: tuple[Any, ...] = self._connection.recv()
+        except (EOFError, OSError):
+            raise self._dead() from None
+        return answer
+
+    def ask(self, *message: Any) -> tuple[Any, ...]:
+        self.send(*message)
+        return self.receive()
+
+    def hang_up(self) -> None:
+        """Let the process tear its fixtures down and end."""
+        self._connection.close()
+
+    def wait(self) -> None:
+        """See to it that a process that was hung up on has ended."""
+        try:
+            self._process.wait(timeout=END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def _dead(self) -> SideError:
+        code = self._process.wait()
+        how = f"was killed by signal {-code}" if code < 0 else f"ended with exit code {code}"
+        lines = (line.strip(" =-_!") for line in self._log.read_text(errors="replace").splitlines())
+        last = " | ".join([line for line in lines if line][-LOG_LINES:])
+        return SideError(self.side, f"pytest on the {self.side.name} side {how}; its last words: {last}")
+
+
+class Pair:
+    """A live process for each side, started together; whoever starts one hangs up on it and waits for it.
+
+    Args:
+        sides: reference and candidate.
+        mode: as for :class:`LiveProcess`.
+        cores: to start on.
+        threads: as for :class:`LiveProcess`.
+        scratch: a folder for logs.
+        timeout_s: allowed for one answer.
+    """
+
+    def __init__(
+        self, sides: tuple[Side, Side], mode: str, cores: Iterable[int], threads: int, scratch: Path, timeout_s: float
+    ) -> None:
+        logs = scratch / "logs"
+        logs.mkdir(exist_ok=True)
+        # Drawn anew for every launch and the same on both sides, as the order of a set's elements costs time as well.
+        hash_seed = random.randrange(1 << 32)
+        self.processes: list[LiveProcess] = []
+        for side, other in zip(sides, reversed(sides), strict=True):
+            log = logs / f"{side.name}-{time.monotonic_ns()}"
+            self.processes.append(LiveProcess(side, mode, other.tree, cores, threads, hash_seed, log, timeout_s))
+
+    def collected(self) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]]]:
+        """Wait for both; the benchmarks that each has found, and what it could not collect."""
+        found = [process.receive() for process in self.processes]
+        (_, *first), (_, *second) = found
+        return (first[0], first[1]), (second[0], second[1])
+
+    def pin(self, cores: Iterable[int]) -> None:
+        """Let both run on these cores alone."""
+        cores = set(cores)
+        for process in self.processes:
+            process.pin(cores)
+
+    def time(self, nodeid: str, next_nodeid: str | None, seconds: float, rng: random.Random) -> Measurement:
+        """Time one benchmark on both sides for about so many seconds."""
+        closed, opened = self._open(nodeid, next_nodeid)
+        if opened is None:
+            return Measurement(closed)
+        rounds = max(1, round(BLOCK_S / max(min(opened), 1e-9)))
+        pairs: list[list[float]] = []
+        end = time.perf_counter() + seconds
+        while len(pairs) < MOST_PAIRS and (len(pairs) < LEAST_PAIRS or time.perf_counter() < end):
+            pair = [0.0, 0.0]
+            for index in rng.sample((0, 1), 2):
+                answer = self.processes[index].ask("block", rounds)
+                if answer[0] != "timed":
+                    return Measurement(self._failed(index, answer))
+                pair[index] = answer[1]
+            pairs.append(pair)
+        times = np.array(pairs)
+        ratio = float(trim_mean(np.diff(np.log(times), axis=1)[:, 0], TRIMMED))
+        reference_s, candidate_s = np.median(times, axis=0)
+        return Measurement(self._close(), ratio, (float(reference_s), float(candidate_s)), len(pairs))
+
+    def examine(self, nodeid: str, next_nodeid: str | None, samples: int) -> Measurement:
+        """Measure one benchmark's resident peak, and take what it states of itself."""
+        closed, opened = self._open(nodeid, next_nodeid)
+        if opened is None:
+            return Measurement(closed)
+        peaks: list[list[int]] = [[], []]
+        for _ in range(samples):
+            answers = self._ask_both("peak")
+            for index, answer in enumerate(answers):
+                if answer[0] != "peak":
+                    other = answers[1 - index]
+                    return Measurement(self._failed(index, answer, None if other[0] == "peak" else other))
+                peaks[index].append(answer[1])
+        return Measurement(self._close(), peaks=(peaks[0], peaks[1]))
+
+    def loaded(self) -> list[tuple[list[str], list[str]]]:
+        """What each has imported of its own tree, and of the other's."""
+        return [(own, foreign) for _, own, foreign in self._ask_both("loaded")]
+
+    def hang_up(self) -> None:
+        """Let both processes end."""
+        for process in self.processes:
+            process.hang_up()
+
+    def wait(self) -> None:
+        """See to it that both have ended."""
+        for process in self.processes:
+            process.wait()
+
+    def _open(self, nodeid: str, next_nodeid: str | None) -> tuple[tuple[Closed, Closed], tuple[float, float] | None]:
+        """Open on both sides; the seconds of a round on each, or None with how it ended if either would not."""
+        answers = self._ask_both("open", nodeid, next_nodeid)
+        opened = [answer[0] == "opened" for answer in answers]
+        if all(opened):
+            return (Closed("passed"), Closed("passed")), (answers[0][1], answers[1][1])
+        closed = [
+            _closed(process.ask("close") if is_open else answer)
+            for process, answer, is_open in zip(self.processes, answers, opened, strict=True)
+        ]
+        return (closed[0], closed[1]), None
+
+    def _ask_both(self, *message: Any) -> list[tuple[Any, ...]]:
+        """Both work at the same time, which is fine where nothing is timed."""
+        for process in self.processes:
+            process.send(*message)
+        return [process.receive() for process in self.processes]
+
+    def _close(self) -> tuple[Closed, Closed]:
+        reference, candidate = map(_closed, self._ask_both("close"))
+        return reference, candidate
+
+    def _failed(
+        self, index: int, answer: tuple[Any, ...], other: tuple[Any, ...] | None = None
+    ) -> tuple[Closed, Closed]:
+        """One side's benchmark ended while it was measured; end the other's, unless it has ended as well."""
+        ended = _closed(other or self.processes[1 - index].ask("close"))
+        return (_closed(answer), ended) if index == 0 else (ended, _closed(answer))
+
+
+def _closed(answer: tuple[Any, ...]) -> Closed:
+    return Closed(*answer[1:])
+
+
+def _environment(side: Side, mode: str, threads: int, hash_seed: int, temporary: Path) -> dict[str, str]:
+    """What the side's process finds: its own code, a steady allocator, and as many threads as it has cores."""
+    count = str(threads)
+    # A gate that is itself run by a test of pytest-xdist is no worker of it.
+    inherited = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_XDIST")}
+    return {
+        **inherited,
+        **(STEADY_ENVIRONMENT if mode == "time" else RETURNING_ENVIRONMENT),
+        **QUIET_PROFILER,
+        "PYTHONPATH": side.search_path,
+        "PYTHONHASHSEED": str(hash_seed),
+        "TMPDIR": str(temporary),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        **{f"{library}_NUM_THREADS": count for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON")},
+    }
+
+
+def grouped_at_random(nodeids: Iterable[str], controls: Iterable[str], rng: random.Random) -> list[str]:
+    """Benchmarks and controls in random order, those of a file together, which may share costly fixtures."""
+    files: dict[str, list[str]] = {}
+    for nodeid in nodeids:
+        files.setdefault(nodeid.split("::")[0], []).append(nodeid)
+    groups = [*files.values(), *([control] for control in controls)]
+    rng.shuffle(groups)
+    return [nodeid for group in groups for nodeid in rng.sample(group, len(group))]

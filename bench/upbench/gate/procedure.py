@@ -1,0 +1,278 @@
+"""One gate from beginning to end: trees, examination, screening, and rounds of fresh launches for what is open."""
+
+from __future__ import annotations
+
+import random
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from upbench.errors import UsageError
+from upbench.gate.decision import ROUND, SCREENING, Decision, Evidence, Rule, Series, decide, open_cases
+from upbench.gate.launch import Closed, Measurement, Pair, SideError, grouped_at_random
+from upbench.gate.live import CONTROLS
+from upbench.gate.trees import Side, Suite, commit_of, two_sides
+from upbench.progress import Watcher
+
+SLICE_S = 0.12
+"""Timed of each benchmark in a screening launch."""
+
+LAUNCH_S = 2.5
+"""In later rounds the few benchmarks left share about this much, which is what starting the next pair takes anyway."""
+
+PEAK_SAMPLES = 2 if sys.platform == "linux" else 0
+"""Resident peaks taken of each benchmark in one process; only Linux tells them."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a gate measures.
+
+    Attributes:
+        reference: the commit to compare with.
+        rule: what counts as slower.
+        budget_s: seconds altogether; the screening is always completed.
+        cores: that a benchmark may use; both sides share the same ones.
+        install: as for :func:`upbench.gate.trees.two_sides`.
+        judge_latency: whether latency decides, or is only reported.
+        timeout_s: allowed for one answer of one side.
+    """
+
+    reference: str
+    rule: Rule = field(default_factory=Rule)
+    budget_s: float = 180.0
+    cores: int = 1
+    install: str | None = None
+    judge_latency: bool = True
+    timeout_s: float = 300.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a gate has found.
+
+    Attributes:
+        decision: the outcome and a verdict for each benchmark.
+        evidence: what it rests on.
+        controls: their series.
+        commit: the reference's full hash.
+        launches: pairs of processes that were timed.
+        seconds: from start to end.
+        notes: what the reader should know besides.
+    """
+
+    decision: Decision
+    evidence: tuple[Evidence, ...]
+    controls: dict[str, Series]
+    commit: str
+    launches: int
+    seconds: float
+    notes: tuple[str, ...] = ()
+
+
+def run(suite: Suite, settings: Settings, watcher: Watcher) -> Report:
+    """Compare the working tree with the reference on the working tree's suite.
+
+    Raises:
+        UsageError: no such commit, no benchmarks, or more cores than there are.
+        TreeError: a side's tree or environment cannot be made.
+        SideError: a side does not get as far as its benchmarks.
+    """
+    start = time.monotonic()
+    commit = commit_of(settings.reference, suite.root)
+    with two_sides(suite, settings.reference, settings.install) as (reference, candidate, scratch), watcher:
+        gate = _Gate(suite, (reference, candidate), scratch, settings, watcher, start)
+        with gate.pairs():
+            gate.examine()
+            gate.screen()
+            gate.pursue()
+    decision = decide(gate.evidence, gate.controls, settings.rule, settings.judge_latency)
+    seconds = time.monotonic() - start
+    return Report(decision, tuple(gate.evidence), gate.controls, commit, gate.launches, seconds, tuple(gate.notes))
+
+
+@dataclass
+class _Gate:
+    """The state of a gate while it runs."""
+
+    suite: Suite
+    sides: tuple[Side, Side]
+    scratch: Path
+    settings: Settings
+    watcher: Watcher
+    start: float
+    evidence: list[Evidence] = field(default_factory=list)
+    controls: dict[str, Series] = field(default_factory=lambda: {name: Series() for name in CONTROLS})
+    launches: int = 0
+    notes: list[str] = field(default_factory=list)
+    _waiting: Pair | None = None
+    _alive: list[Pair] = field(default_factory=list)
+    _ending: list[Pair] = field(default_factory=list)
+    _rng: random.Random = field(default_factory=random.Random)
+
+    def __post_init__(self) -> None:
+        self._cores = sorted(psutil.Process().cpu_affinity() if hasattr(psutil.Process, "cpu_affinity") else [0])
+        if not 1 <= self.settings.cores <= len(self._cores):
+            raise UsageError(f"--cores must be 1 to {len(self._cores)} here, got {self.settings.cores}.")
+
+    @contextmanager
+    def pairs(self) -> Iterator[None]:
+        """End every pair that is still alive, whatever happens."""
+        try:
+            yield
+        finally:
+            for pair in self._alive:
+                pair.hang_up()
+            for pair in self._alive:
+                pair.wait()
+
+    def examine(self) -> None:
+        """Find the benchmarks and look at all but their time; look again, in fresh processes, where memory grew."""
+        pair = self._pair("examine", self._cores)
+        self._collect(pair)
+        self._waiting = self._pair("time", self._cores)
+        self._examine(pair, self._running())
+        # A benchmark that took its process with it has left others unexamined.
+        while left := [each for each in self._running() if each.examined is None]:
+            self._examine_afresh("examine", left)
+        if grown := [each for each in self._running() if each.memory_growth]:
+            self._examine_afresh("peak", grown)
+
+    def _running(self) -> list[Evidence]:
+        return [each for each in self.evidence if each.runs]
+
+    def _examine_afresh(self, mode: str, cases: Sequence[Evidence]) -> None:
+        pair = self._pair(mode, self._cores)
+        pair.collected()
+        self._examine(pair, cases)
+
+    def _examine(self, pair: Pair, cases: Sequence[Evidence]) -> None:
+        for evidence, after in self._in_order([each.nodeid for each in cases], controls=False):
+            measured = self._guarded(evidence, partial(pair.examine, evidence.nodeid, after, PEAK_SAMPLES))
+            if measured is None:
+                break
+            evidence.examined = evidence.examined or measured.closed
+            for kept, new in zip(evidence.peaks, measured.peaks, strict=True):
+                kept.extend(new)
+        else:
+            self._check_sources(pair)
+        self._end(pair)
+
+    def screen(self) -> None:
+        """Time everything in the first launches."""
+        for _ in range(SCREENING):
+            if running := self._running():
+                self._launch(running, SLICE_S, SCREENING)
+
+    def pursue(self) -> None:
+        """Give what is open fresh launches, as long as there is something and budget for a whole round of it."""
+        round_s = 0.0
+        while found := open_cases(self.evidence, self.settings.rule):
+            begun = time.monotonic()
+            if begun - self.start + round_s > self.settings.budget_s:
+                return
+            slice_s = max(SLICE_S, LAUNCH_S / len(found))
+            for _ in range(ROUND):
+                self._launch([each for each in found if each.runs], slice_s, self.launches + ROUND)
+            round_s = time.monotonic() - begun
+
+    def _launch(self, cases: Sequence[Evidence], slice_s: float, expected: int) -> None:
+        """Time benchmarks and controls in one fresh pair of processes, while the next pair starts on other cores."""
+        count = self.settings.cores
+        first = self.launches * count % len(self._cores)
+        cores = (self._cores * 2)[first : first + count]
+        pair = self._waiting or self._pair("time", self._cores)
+        pair.collected()
+        pair.pin(cores)
+        self._wait_for_ended()
+        elsewhere = sorted(set(self._cores) - set(cores))
+        self._waiting = self._pair("time", elsewhere) if elsewhere else None
+        index, self.launches = self.launches, self.launches + 1
+        self.watcher.advance(self.launches, max(expected, self.launches), f"{len(cases)} benchmarks")
+        for evidence, after in self._in_order([each.nodeid for each in cases]):
+            seconds = SLICE_S if evidence.nodeid in CONTROLS else slice_s
+            measured = self._guarded(evidence, partial(pair.time, evidence.nodeid, after, seconds, self._rng))
+            if measured is None:
+                break
+            if measured.log_ratio is not None and measured.call_s is not None:
+                evidence.latency.by_launch[index] = measured.log_ratio
+                evidence.call_s.append(measured.call_s)
+        self._end(pair)
+
+    def _in_order(self, nodeids: Sequence[str], controls: bool = True) -> Iterator[tuple[Evidence, str | None]]:
+        """Benchmarks and controls in random order, each with the one after it, which decides what is torn down."""
+        by_name = {each.nodeid: each for each in self.evidence}
+        by_name |= {name: Evidence(name, series) for name, series in self.controls.items()}
+        order = grouped_at_random(nodeids, CONTROLS if controls else (), self._rng)
+        return zip((by_name[name] for name in order), [*order[1:], None][: len(order)], strict=True)
+
+    def _guarded(self, evidence: Evidence, measure: Callable[[], Measurement]) -> Measurement | None:
+        """Measure, and hold a process that dies against the benchmark that it died in; None if one did."""
+        try:
+            measured = measure()
+        except SideError as error:
+            dead, alive = Closed("failed", str(error)), Closed("passed")
+            evidence.note((dead, alive) if error.side == "reference" else (alive, dead))
+            return None
+        evidence.note(measured.closed)
+        return measured
+
+    def _collect(self, pair: Pair) -> None:
+        """Read what each side has, and hold it against what the other has."""
+        (reference, reference_errors), (candidate, candidate_errors) = pair.collected()
+        if not (reference or candidate or reference_errors or candidate_errors):
+            raise UsageError(
+                f"No test in {' '.join(self.sides[1].arguments)} uses pytest-benchmark's benchmark fixture."
+            )
+        passed, missing = Closed("passed"), Closed("missing")
+        for nodeid in dict.fromkeys([*candidate, *reference]):
+            ends = (passed if nodeid in reference else missing, passed if nodeid in candidate else missing)
+            self.evidence.append(Evidence(nodeid, endings=ends))
+        for index, errors in enumerate((reference_errors, candidate_errors)):
+            for text in errors:
+                failed = Closed("failed", f"cannot be collected: {_last_line(text)}")
+                ends = (failed, passed) if index == 0 else (passed, failed)
+                self.evidence.append(Evidence("collection", endings=ends))
+
+    def _check_sources(self, pair: Pair) -> None:
+        """Make sure that each side has run its own code."""
+        loaded = pair.loaded()
+        for side, (_, foreign) in zip(self.sides, loaded, strict=True):
+            if foreign:
+                raise SideError(
+                    side, f"The {side.name} side has imported {foreign[0]}, which is the other side's code."
+                )
+        ran = any(each.examined for each in self.evidence)
+        own = [name for name in loaded[1][0] if not self.suite.has(Path(name))]
+        if ran and not own and not self.sides[1].installed:
+            self.notes.append(
+                "No code of the repository was imported but the suite itself: both sides have measured the same "
+                "installed packages. Should the code under test be installed, use --venv."
+            )
+
+    def _pair(self, mode: str, cores: Iterable[int]) -> Pair:
+        pair = Pair(self.sides, mode, cores, self.settings.cores, self.scratch, self.settings.timeout_s)
+        self._alive.append(pair)
+        return pair
+
+    def _end(self, pair: Pair) -> None:
+        """Hang up on a pair, and let it go while the next one works on other cores."""
+        pair.hang_up()
+        self._ending.append(pair)
+
+    def _wait_for_ended(self) -> None:
+        while self._ending:
+            pair = self._ending.pop()
+            pair.wait()
+            self._alive.remove(pair)
+
+
+def _last_line(text: str) -> str:
+    lines = [line.removeprefix("E ").strip() for line in text.splitlines() if line.strip()]
+    return lines[-1] if lines else "no reason given"

@@ -1,0 +1,37 @@
+"""The one small interface behind which every quantity is measured."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, Literal
+
+from upbench.runtimes.workload import Workload
+
+Stage = Literal["examine", "alone", "launch"]
+
+
+class Meter(ABC):
+    """One quantity of one workload.
+
+    Class attributes:
+        name: how the sweep asks for it.
+        stage: ``examine`` meters give the same answer every time and share one process; an ``alone`` meter needs a
+            process of its own; ``launch`` meters are repeated in many fresh processes until their figure is precise.
+        first: runs before the others of its stage, because they rely on what it checks.
+        gives_memory_back: wants the allocator to return freed memory at once; such a meter runs alone.
+    """
+
+    registry: ClassVar[dict[str, Meter]] = {}
+
+    name: ClassVar[str]
+    stage: ClassVar[Stage] = "examine"
+    first: ClassVar[bool] = False
+    gives_memory_back: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        Meter.registry[cls.name] = cls()
+
+    @abstractmethod
+    def measure(self, workload: Workload) -> dict[str, Any]:
+        """Return this meter's fields of the record; called inside ``torch.inference_mode()``."""

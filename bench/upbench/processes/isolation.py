@@ -1,0 +1,220 @@
+"""Run one function in a fresh process, and turn whatever happens to that process into an outcome.
+
+Processes are forked from a server that has imported torch and run nothing, which takes tens of milliseconds where a
+fresh import takes seconds. The server inherits the allocator's settings when it starts, which is the only moment at
+which glibc reads them; one interpreter therefore has one setting for its lifetime.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import resource
+import signal
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from types import ModuleType
+from typing import Any, Literal
+
+import psutil
+
+from upbench.errors import UserError
+from upbench.processes import allocator
+from upbench.processes.allocator import PINNED_ENVIRONMENT, Allocator
+
+OutcomeKind = Literal["ok", "unsupported", "refused", "out_of_memory", "timeout", "crashed", "unstable"]
+
+PRELOAD = ("upbench.sweep.worker", "torch._dynamo")
+"""Imported once by the server; torch imports ``torch._dynamo`` at the first dispatch mode, which takes a second."""
+
+QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
+"""Keeps torch's profiler from writing to the terminal."""
+
+START_S = 120.0
+"""Allowed for the server's imports."""
+
+MEMORY_SHARE = 0.9
+"""Share of the machine's available memory that a worker may take before its allocations fail."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a call ended: ``ok`` with its value, or another kind with one sentence of reason."""
+
+    kind: OutcomeKind
+    value: Any = None
+    reason: str | None = None
+
+
+class ServerError(UserError):
+    """The server that forks workers is not as it must be; one sentence says why."""
+
+
+class UnsupportedCaseError(Exception):
+    """Raised inside a worker: this case cannot be run here, for the reason that the message gives."""
+
+
+class RefusedCaseError(Exception):
+    """Raised inside a worker: the upsampler breaks its contract as the message says, so that its time means nothing."""
+
+
+class Isolation:
+    """A source of fresh processes, all with the same allocator setting.
+
+    Args:
+        setting: the allocator ``pinned`` for timings that can be repeated, ``default`` to measure as deployed.
+        preload: modules that the server imports once, so that no worker has to.
+
+    Functions to be called must be importable: those of a ``__main__`` script are not.
+
+    Raises:
+        ServerError: at the first call, when the server runs already with another setting, or cannot be started.
+    """
+
+    def __init__(self, setting: Allocator = "pinned", preload: tuple[str, ...] = PRELOAD) -> None:
+        self.allocator = setting
+        self.preload = preload
+        self._context: ForkServerContext | None = None
+
+    def call(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Outcome:
+        """Run ``function(*arguments)`` in a fresh process and wait at most ``timeout`` seconds for its value."""
+        context = self._started()
+        receiver, sender = context.Pipe(duplex=False)
+        process = context.Process(target=_run, args=(sender, function, arguments), daemon=True)
+        self._start(process)
+        sender.close()
+        try:
+            if not receiver.poll(timeout):
+                return Outcome("timeout", reason=f"no answer within {timeout:g} s")
+            outcome: Outcome = receiver.recv()
+            return outcome
+        except EOFError:
+            process.join(timeout=5)
+            return _died(process.exitcode)
+        finally:
+            if process.is_alive():
+                process.kill()
+            process.join()
+            receiver.close()
+
+    def _started(self) -> ForkServerContext:
+        if self._context is None:
+            self._context = multiprocessing.get_context("forkserver")
+            self._context.set_forkserver_preload(list(self.preload))
+            # The first answer also waits until the server has imported everything, so that no timeout allows for it.
+            found = self.call(allocator.current, timeout=START_S).value
+            if allocator.is_glibc() and found != self.allocator:
+                self._context = None
+                raise ServerError(
+                    f"workers must start with the allocator {self.allocator}, but this program has already started "
+                    f"multiprocessing's fork server with the allocator {found}: measure in a program of its own."
+                )
+        return self._context
+
+    def _start(self, process: BaseProcess) -> None:
+        """Start a process; the server that forks it starts with the environment of this moment, if it does not run."""
+        environment = QUIET_PROFILER | (PINNED_ENVIRONMENT if self.allocator == "pinned" else {})
+        with _environment(environment), _main_module_hidden():
+            try:
+                process.start()
+            except (EOFError, ConnectionError):
+                # The server has just been killed, as the kernel may do for memory; by now it is known to be gone.
+                time.sleep(0.1)
+                process.start()
+            except OSError as error:
+                if "AF_UNIX path too long" not in str(error):
+                    raise
+                raise ServerError(
+                    f"the fork server's socket would have too long a name in {tempfile.gettempdir()}: "
+                    "set TMPDIR to a folder with a shorter one."
+                ) from error
+
+
+@contextmanager
+def _environment(additions: Mapping[str, str]) -> Iterator[None]:
+    """Add variables to the environment for a while."""
+    saved = {name: os.environ.get(name) for name in additions}
+    os.environ.update(additions)
+    try:
+        yield
+    finally:
+        for name, value in saved.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _main_module_hidden() -> Iterator[None]:
+    """Start a process that does not import the parent's main script first.
+
+    multiprocessing would run that script again in every worker, which costs most of a second for a command-line
+    program and starts over in a script without a main guard. Workers only call functions of importable modules.
+    """
+    main = sys.modules["__main__"]
+    sys.modules["__main__"] = ModuleType("__main__")
+    try:
+        yield
+    finally:
+        sys.modules["__main__"] = main
+
+
+def _run(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Body of a worker: call, and send an Outcome whatever Python can still catch."""
+    # Ctrl-C belongs to the parent, which ends the worker and keeps the journal whole.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    _be_the_first_to_go()
+    try:
+        outcome = Outcome("ok", function(*arguments))
+    except UnsupportedCaseError as error:
+        outcome = Outcome("unsupported", reason=str(error))
+    except RefusedCaseError as error:
+        outcome = Outcome("refused", reason=str(error))
+    except MemoryError as error:
+        outcome = Outcome("out_of_memory", reason=str(error) or "MemoryError")
+    except Exception as error:
+        outcome = _raised(error)
+    # A parent that has gone needs no answer, and its terminal no traceback.
+    with suppress(BrokenPipeError):
+        sender.send(outcome)
+    sender.close()
+
+
+def _raised(error: Exception) -> Outcome:
+    first_line = (str(error).strip().splitlines() or [""])[0]
+    reason = f"{type(error).__name__}: {first_line}"
+    if type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error):
+        return Outcome("out_of_memory", reason=reason)
+    if "not implemented for" in str(error):
+        return Outcome("unsupported", reason=reason)
+    return Outcome("crashed", reason=reason)
+
+
+def _died(exit_code: int | None) -> Outcome:
+    if exit_code is None or exit_code >= 0:
+        return Outcome("crashed", reason=f"the worker exited with code {exit_code} before it answered")
+    name = signal.Signals(-exit_code).name
+    if name == "SIGKILL":
+        return Outcome("out_of_memory", reason="the worker was killed by SIGKILL, as the kernel does for memory")
+    return Outcome("crashed", reason=f"the worker was killed by {name}")
+
+
+def _be_the_first_to_go() -> None:
+    """Keep a hungry case from taking the machine with it: a limit on its data, and first choice for the OOM killer."""
+    own = psutil.Process().memory_info().vms
+    limit = own + int(MEMORY_SHARE * psutil.virtual_memory().available)
+    if hasattr(resource, "RLIMIT_DATA"):
+        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
+    score = Path("/proc/self/oom_score_adj")
+    if score.exists():
+        score.write_text("1000")

@@ -1,0 +1,75 @@
+"""Two runs side by side, case by case. Free of torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upbench.records.record import Record, Run
+from upbench.records.statistics import CONFIDENCE, CONTROL_TOLERANCE, Comparison, compare_latencies
+
+EXACT = ("flops", "params", "min_bytes", "peak_tensor_bytes", "peak_allocated_bytes")
+"""Quantities that are the same every time on the same machine: any difference is a change."""
+
+IDENTITY = ("cpu", "usable_cores", "memory_bytes", "torch", "cpu_capability", "gpus")
+"""The parts of a fingerprint that must agree before latencies may be compared."""
+
+
+@dataclass(frozen=True)
+class Row:
+    """One case in both runs; ``comparison`` is None where latencies cannot be compared."""
+
+    case_id: str
+    comparison: Comparison | None
+    verdict: str
+    changed: tuple[str, ...]
+
+    @property
+    def ratio_text(self) -> str:
+        return "–" if self.comparison is None else f"{self.comparison.ratio.estimate:.3f}"
+
+    @property
+    def interval_text(self) -> str:
+        if self.comparison is None:
+            return "–"
+        return f"{self.comparison.ratio.low:.3f} to {self.comparison.ratio.high:.3f}"
+
+
+def machine_differences(a: Run, b: Run) -> list[str]:
+    """Return what keeps latencies of the two runs from being compared: machine, torch, or the allocator's setting."""
+    differences = [part for part in IDENTITY if a.fingerprint.get(part) != b.fingerprint.get(part)]
+    if a.facts["settings"]["allocator"] != b.facts["settings"]["allocator"]:
+        differences.append("allocator")
+    return differences
+
+
+def compare_runs(a: Run, b: Run) -> list[Row]:
+    """Return a row for each case of either run, in A's order, those of B alone last.
+
+    "Slower" and "faster" are said at 5 %, shared between all cases that are compared (Bonferroni).
+    """
+    by_id_a = {record.case.id: record for record in a.records}
+    by_id_b = {record.case.id: record for record in b.records}
+    compared = sum(
+        by_id_a[case_id].measured and by_id_b[case_id].measured for case_id in by_id_a.keys() & by_id_b.keys()
+    )
+    level = None if machine_differences(a, b) else (1 - CONFIDENCE) / max(1, compared)
+    return [_row(case_id, by_id_a.get(case_id), by_id_b.get(case_id), level) for case_id in by_id_a | by_id_b]
+
+
+def _row(case_id: str, a: Record | None, b: Record | None, level: float | None) -> Row:
+    if a is None or b is None:
+        return Row(case_id, None, f"only in {'B' if a is None else 'A'}", ())
+    changed = tuple(name for name in EXACT if a.quantities[name] != b.quantities[name])
+    if not (a.measured and b.measured):
+        return Row(case_id, None, f"A {a.outcome}, B {b.outcome}", changed)
+    if level is None:
+        return Row(case_id, None, "not comparable", changed)
+    launches_b, launches_a = b.quantities["launch_medians_s"], a.quantities["launch_medians_s"]
+    comparison = compare_latencies(launches_b, launches_a, CONTROL_TOLERANCE)
+    if comparison is None:
+        return Row(case_id, None, "too few launches", changed)
+    if comparison.p_value >= level:
+        verdict = "no difference seen"
+    else:
+        verdict = "B slower" if comparison.ratio.estimate > 1 else "B faster"
+    return Row(case_id, comparison, verdict, changed)

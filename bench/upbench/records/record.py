@@ -1,0 +1,324 @@
+"""What was measured, as data: one record per case, a run of many, and the file format. Free of torch.
+
+A run is written as pytest-benchmark's own JSON, so that ``pytest-benchmark compare`` and the services that read it can
+read ours. Our fields stand in each benchmark's ``extra_info``; cases without a latency, which foreign readers would
+stumble over, and the run's own facts stand under the top-level key ``upsample_bench``.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import mean, median
+from typing import Any, Self
+
+from pytest_benchmark.stats import Stats
+
+from upbench.cases.case import Case
+from upbench.errors import UserError
+from upbench.records.statistics import Interval, latency_interval
+
+SCHEMA = 1
+
+UNSTABLE_HALF_WIDTH = 0.10
+"""A latency that is not known to ±10 % when its budget is spent is ``unstable``: kept, but never called a winner."""
+
+LEAST_QUIET_LAUNCHES = 3
+"""With fewer undisturbed launches than this, the disturbed ones count as well and widen the interval."""
+
+QUANTITIES = (
+    "latency_s",
+    "latency_ci_s",
+    "macs",
+    "flops",
+    "elementwise_ops",
+    "params",
+    "min_bytes",
+    "peak_allocated_bytes",
+    "peak_tensor_bytes",
+    "peak_rss_bytes",
+    "peak_cuda_allocated_bytes",
+    "peak_cuda_reserved_bytes",
+    "roofline_share",
+    "conversion_s",
+    "gradient_bytes",
+    "optimizer_bytes",
+    "definition_error",
+    "allocator",
+    "launch_medians_s",
+    "launch_passes",
+    "rounds_per_launch",
+    "launches",
+    "quiet_launches",
+    "disturbed_share",
+    "page_faults_per_call",
+    "stopped_by",
+)
+"""The fields of every record beside those of its case; None where a quantity does not apply or was not reached."""
+
+
+RUN_FACTS = ("command", "version", "source", "settings", "interleaved", "limits", "cards")
+"""What a file says of its run as a whole, under ``upsample_bench``."""
+
+
+class RecordError(UserError):
+    """A file cannot be read as records; one sentence says which and why."""
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One fresh process of a case.
+
+    Attributes:
+        sweep_pass: the pass of the sweep that it belonged to.
+        rounds_s: seconds per call of the rounds that count.
+        iterations: calls in each round.
+        quiet: whether enough rounds were undisturbed by other work on the machine.
+        disturbed_share: part of the time that was disturbed.
+        page_faults_per_call: how often the allocator asked the kernel for memory.
+    """
+
+    sweep_pass: int
+    rounds_s: tuple[float, ...]
+    iterations: int
+    quiet: bool = True
+    disturbed_share: float = 0.0
+    page_faults_per_call: float = 0.0
+
+    @classmethod
+    def from_fields(cls, sweep_pass: int, fields: Mapping[str, Any]) -> Self:
+        """Read what the latency meter answered."""
+        names = ("iterations", "quiet", "disturbed_share", "page_faults_per_call")
+        return cls(sweep_pass, tuple(fields["rounds_s"]), **{name: fields[name] for name in names})
+
+    @property
+    def median_s(self) -> float:
+        """The launch's one figure; everything between launches is inferred from it."""
+        return float(_stats(self.rounds_s).median)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One case with what was measured of it.
+
+    Attributes:
+        case: which upsampler in which cell.
+        outcome: ``ok``, ``unstable``, or why there is no latency; see :data:`upbench.processes.isolation.OutcomeKind`.
+        outcome_reason: one sentence unless ``ok``.
+        quantities: the fields of :data:`QUANTITIES` and any that further meters add.
+        rounds_s: raw seconds per call of all launches, one after the other; empty where only a summary was stored.
+        iterations: calls in each round of the last launch.
+    """
+
+    case: Case
+    outcome: str
+    outcome_reason: str | None
+    quantities: Mapping[str, Any]
+    rounds_s: tuple[float, ...] = ()
+    iterations: int = 1
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is a latency at all."""
+        return bool(self.quantities["launch_medians_s"])
+
+    @property
+    def latency(self) -> Interval | None:
+        """The latency in seconds with its 95 % interval, or None without one."""
+        if not self.quantities["latency_ci_s"]:
+            return None
+        low, high = self.quantities["latency_ci_s"]
+        return Interval(low, self.quantities["latency_s"], high)
+
+    @property
+    def extra_info(self) -> dict[str, Any]:
+        """The record's fields as they stand in the file."""
+        return {
+            **self.case.as_dict(),
+            **self.quantities,
+            "outcome": self.outcome,
+            "outcome_reason": self.outcome_reason,
+        }
+
+
+@dataclass(frozen=True)
+class Run:
+    """Records that were measured together, and where and how.
+
+    Attributes:
+        records: one for each case.
+        machine_info, commit_info: as pytest-benchmark writes them; the machine's ``fingerprint`` is ours.
+        facts: :data:`RUN_FACTS`: command line, code, protocol, measured limits, and the upsamplers' cards.
+        measured_at: ISO 8601 time of the run's end.
+    """
+
+    records: tuple[Record, ...]
+    machine_info: Mapping[str, Any]
+    commit_info: Mapping[str, Any]
+    facts: Mapping[str, Any]
+    measured_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def fingerprint(self) -> dict[str, Any]:
+        """What identifies the machine and the software that decides its speed."""
+        return dict(self.machine_info["fingerprint"])
+
+
+def counting_launches(launches: Iterable[Launch]) -> list[Launch]:
+    """Return the launches that the latency is inferred from, in order of their passes.
+
+    They are the quiet ones, or all of them where a machine is hardly ever quiet for that case.
+    """
+    ordered = sorted(launches, key=lambda launch: launch.sweep_pass)
+    quiet = [launch for launch in ordered if launch.quiet]
+    return quiet if len(quiet) >= LEAST_QUIET_LAUNCHES else ordered
+
+
+def summarise_launches(launches: Sequence[Launch]) -> dict[str, Any]:
+    """Return the latency fields of a record from its launches.
+
+    ``latency_s`` is the geometric mean of the launches' medians, ``latency_ci_s`` its interval: over launches, and
+    what a disturbance that the control lets pass may add to all of them.
+    """
+    if not launches:
+        return {"launch_medians_s": []}
+    counting = counting_launches(launches)
+    medians = [launch.median_s for launch in counting]
+    interval = latency_interval(medians)
+    return {
+        "latency_s": interval.estimate if interval else medians[0],
+        "latency_ci_s": [interval.low, interval.high] if interval else None,
+        "launch_medians_s": medians,
+        "launch_passes": [launch.sweep_pass for launch in counting],
+        "rounds_per_launch": [len(launch.rounds_s) for launch in counting],
+        "launches": len(launches),
+        "quiet_launches": sum(launch.quiet for launch in launches),
+        "disturbed_share": mean(launch.disturbed_share for launch in launches),
+        "page_faults_per_call": median(launch.page_faults_per_call for launch in launches),
+    }
+
+
+def build_record(
+    case: Case, outcome: str, reason: str | None, fields: Mapping[str, Any], launches: Sequence[Launch]
+) -> Record:
+    """Put together what the meters and launches of one case gave.
+
+    A latency that is still vague after all its launches turns ``ok`` into ``unstable``.
+    """
+    counting = counting_launches(launches)
+    quantities: dict[str, Any] = {**dict.fromkeys(QUANTITIES), **fields, **summarise_launches(launches)}
+    record = Record(
+        case=case,
+        outcome=outcome,
+        outcome_reason=reason,
+        quantities=quantities,
+        rounds_s=tuple(seconds for launch in counting for seconds in launch.rounds_s),
+        iterations=counting[-1].iterations if counting else 1,
+    )
+    if outcome == "ok" and record.latency and record.latency.relative_half_width > UNSTABLE_HALF_WIDTH:
+        vague = f"known only to ±{record.latency.relative_half_width:.0%} after {len(launches)} launches"
+        return replace(record, outcome="unstable", outcome_reason=vague)
+    return record
+
+
+def write_run(run: Run, path: Path) -> None:
+    """Write the run to ``path``; the file appears whole or not at all."""
+    document = {
+        "machine_info": run.machine_info,
+        "commit_info": run.commit_info,
+        "benchmarks": [_as_benchmark(record) for record in run.records if record.measured],
+        "datetime": run.measured_at,
+        "version": run.facts.get("pytest_benchmark_version", ""),
+        "upsample_bench": run_level_fields(run.facts, run.records),
+    }
+    write_whole(path, document)
+
+
+def write_whole(path: Path, document: Mapping[str, Any]) -> None:
+    """Write JSON to ``path``, which is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(document, indent=1) + "\n")
+    os.replace(partial, path)
+
+
+def run_level_fields(facts: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:
+    """Return what stands under ``upsample_bench``: the schema, the facts, and the records without a latency."""
+    not_measured = [record.extra_info for record in records if not record.measured]
+    return {"schema": SCHEMA, **facts, "not_measured": not_measured}
+
+
+def read_run(path: Path) -> Run:
+    """Read a run that ``upbench run`` or ``pytest --benchmark-json`` wrote.
+
+    Raises:
+        RecordError: the file is damaged, foreign, or of a later schema.
+    """
+    try:
+        document = json.loads(path.read_text())
+    except OSError as error:
+        raise RecordError(f"{path} cannot be read: {error.strerror}.") from error
+    except ValueError as error:
+        raise RecordError(f"{path} is damaged: it is not JSON ({error}).") from error
+    if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
+        raise RecordError(f"{path} is not a pytest-benchmark file: it has no list of benchmarks.")
+    ours = document.get("upsample_bench")
+    if not isinstance(ours, dict):
+        raise RecordError(f"{path} was not measured by upsample-bench: its benchmarks lack our fields.")
+    if ours.get("schema") != SCHEMA:
+        raise RecordError(f"{path} has schema {ours.get('schema')!r}; this version reads schema {SCHEMA}.")
+    try:
+        # Benchmarks of other suites in the same pytest session have no upsampler.
+        own = [each for each in document["benchmarks"] if "upsampler" in each["extra_info"]]
+        records = [_from_benchmark(benchmark) for benchmark in own]
+        records += [_from_extra_info(extra_info) for extra_info in ours.get("not_measured", [])]
+        facts = {key: value for key, value in ours.items() if key not in ("schema", "not_measured")}
+        missing = [name for name in RUN_FACTS if name not in facts]
+        if missing:
+            raise RecordError(f"{path} is damaged: it lacks {', '.join(missing)}.")
+        dict(document["machine_info"]["fingerprint"])
+        return Run(tuple(records), document["machine_info"], document["commit_info"], facts, document["datetime"])
+    except (KeyError, TypeError, AttributeError, ValueError) as error:
+        raise RecordError(f"{path} is damaged: a record lacks or garbles the field {error}.") from error
+
+
+def _as_benchmark(record: Record) -> dict[str, Any]:
+    stats = _stats(record.rounds_s)
+    case = record.case
+    return {
+        "group": case.cell.label,
+        "name": case.id,
+        "fullname": f"upbench::{case.id}",
+        "params": case.as_dict(),
+        "param": case.id,
+        "extra_info": record.extra_info,
+        "options": {"timer": "perf_counter", "disable_gc": True},
+        "stats": {**stats.as_dict(), "data": list(record.rounds_s), "iterations": record.iterations},
+    }
+
+
+def _from_benchmark(benchmark: Mapping[str, Any]) -> Record:
+    stats = benchmark["stats"]
+    return replace(
+        _from_extra_info(benchmark["extra_info"]),
+        rounds_s=tuple(stats.get("data", ())),
+        iterations=stats["iterations"],
+    )
+
+
+def _from_extra_info(extra_info: Mapping[str, Any]) -> Record:
+    case = Case.from_dict(dict(extra_info))
+    own = {*case.as_dict(), "outcome", "outcome_reason"}
+    quantities = dict.fromkeys(QUANTITIES) | {key: value for key, value in extra_info.items() if key not in own}
+    return Record(case, extra_info["outcome"], extra_info["outcome_reason"], quantities)
+
+
+def _stats(rounds_s: Iterable[float]) -> Stats:
+    stats = Stats()
+    for seconds in rounds_s:
+        stats.update(seconds)
+    return stats

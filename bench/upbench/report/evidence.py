@@ -1,0 +1,266 @@
+"""The records of one machine, arranged for judging: settings, cells, and who wins a cell by which measure.
+
+An upsampler is called fastest only when it beats each rival of its cell, unstable ones included, in a test over
+launches, at 5 % shared between the rivals (Bonferroni). Memory and FLOPs are exact and need no test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from upbench.cases.case import Cell
+from upbench.records.comparison import machine_differences
+from upbench.records.record import Record, RecordError, Run
+from upbench.records.statistics import CONFIDENCE, CONTROL_TOLERANCE, Comparison, Interval, compare_latencies
+
+BYTES_PER_VALUE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
+
+
+@dataclass(frozen=True)
+class Setting:
+    """Everything of a cell but scale and channels: what one chart may show together."""
+
+    out_channels: str
+    height: int
+    width: int
+    batch: int
+    dtype: str
+    layout: str
+    threads: int
+    device: str
+    runtime: str
+    step: str
+
+    @classmethod
+    def of(cls, cell: Cell) -> Setting:
+        """The setting of a cell; a network's belongs to the operators with as many outputs as inputs."""
+        same = cell.in_channels == cell.out_channels
+        return cls(
+            "as many as in" if same else str(cell.out_channels),
+            cell.height,
+            cell.width,
+            cell.batch,
+            cell.dtype,
+            cell.layout,
+            cell.threads,
+            cell.device,
+            cell.runtime,
+            cell.step,
+        )
+
+    @property
+    def title(self) -> str:
+        """For captions: what was held fixed."""
+        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
+        return (
+            f"{self.height}×{self.width} input, batch {self.batch}, {self.dtype}, {self.layout}, {threads}, "
+            f"{self.device}, {self.runtime}, {'' if self.step == 'inference' else f'{self.step} step, '}"
+            f"output channels: {self.out_channels}"
+        )
+
+    @property
+    def slug(self) -> str:
+        """For file names."""
+        out = "same" if self.out_channels == "as many as in" else self.out_channels
+        step = "" if self.step == "inference" else f"-{self.step}"
+        return (
+            f"{self.height}x{self.width}-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-"
+            f"{self.runtime}{step}-out-{out}"
+        )
+
+
+@dataclass(frozen=True)
+class Winner:
+    """Who is best in a cell by one measure.
+
+    Attributes:
+        names: one upsampler, or all that cannot be told apart.
+        value: of the best one, in the measure's unit.
+        runner_up: the next best; None without a rival.
+        lead: how many times the best one's value the next one takes; an interval for latencies.
+    """
+
+    names: tuple[str, ...]
+    value: float
+    runner_up: str | None = None
+    lead: Interval | None = None
+
+    @property
+    def clear(self) -> bool:
+        """Whether there is exactly one."""
+        return len(self.names) == 1
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """The best operators of one cell by each measure; None where nothing was measured that can be trusted.
+
+    ``ran``: whether any operator did, to whatever end.
+    """
+
+    cell: Cell
+    ran: bool
+    fastest: Winner | None
+    leanest: Winner | None
+    cheapest: Winner | None
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """All records of one machine, deduplicated; the last run given wins where a case was measured twice."""
+
+    runs: tuple[Run, ...]
+    records: tuple[Record, ...]
+
+    @cached_property
+    def cards(self) -> dict[str, Mapping[str, Any]]:
+        """What the runs say of each upsampler: title, family, kind and so on."""
+        return {name: card for run in self.runs for name, card in run.facts["cards"].items()}
+
+    def title(self, name: str) -> str:
+        """What tables and charts call an upsampler."""
+        return str(self.cards[name]["title"])
+
+    def usual_name(self, name: str) -> str:
+        """The upsampler of which this is an exact form, or itself."""
+        return str(self.cards[name].get("exact_form_of") or name)
+
+    @cached_property
+    def names(self) -> list[str]:
+        """The upsamplers in the order in which they were measured, which is the catalogue's."""
+        return list(dict.fromkeys(record.case.upsampler for record in self.records))
+
+    @cached_property
+    def operators(self) -> list[str]:
+        """Those that compete with each other: not networks, not textbook definitions, not what needs a guide."""
+        return [n for n in self.names if self.cards[n]["kind"] == "operator" and not self.cards[n].get("guided")]
+
+    @property
+    def interleaved(self) -> bool:
+        """Whether each run launched rivals next to each other in random order: drift fell on all of them alike."""
+        return all(run.facts["interleaved"] for run in self.runs)
+
+    @cached_property
+    def _run_of(self) -> dict[str, Run]:
+        """The run that each record comes from, by case."""
+        return {record.case.id: run for run in self.runs for record in run.records}
+
+    @cached_property
+    def settings(self) -> list[Setting]:
+        """The settings of the operators, in order of appearance."""
+        return list(dict.fromkeys(Setting.of(r.case.cell) for r in self.records if r.case.upsampler in self.operators))
+
+    @cached_property
+    def results(self) -> list[CellResult]:
+        """The judged cells of the operators, by setting, scale and channels."""
+        cells = {record.case.cell for record in self.records if record.case.upsampler in self.operators}
+        order = sorted(cells, key=lambda c: (self.settings.index(Setting.of(c)), c.factors, c.channels))
+        return [self._judge(cell) for cell in order]
+
+    def in_cell(self, cell: Cell) -> dict[str, Record]:
+        """The records of a cell by upsampler."""
+        return {record.case.upsampler: record for record in self.records if record.case.cell == cell}
+
+    def compare(self, a: Record, b: Record) -> Comparison | None:
+        """How many times longer A takes than B; None where there are too few launches.
+
+        Records that were not measured side by side may each be off as a whole, which widens the interval.
+        """
+        run, other = (self._run_of[record.case.id] for record in (a, b))
+        tolerance = 0.0 if run is other and run.facts["interleaved"] else CONTROL_TOLERANCE
+        return compare_latencies(a.quantities["launch_medians_s"], b.quantities["launch_medians_s"], tolerance)
+
+    def limits_of(self, cell: Cell) -> Mapping[str, Any] | None:
+        """The measured limits of the machine for a cell's dtype, threads and device."""
+        wanted = (cell.dtype, cell.threads, cell.device)
+        for run in reversed(self.runs):
+            for limits in run.facts.get("limits", ()):
+                if (limits["dtype"], limits["threads"], limits["device"]) == wanted:
+                    return dict(limits)
+        return None
+
+    def _judge(self, cell: Cell) -> CellResult:
+        in_cell = self.in_cell(cell)
+        records = tuple(in_cell[name] for name in self.operators if name in in_cell)
+        return CellResult(
+            cell,
+            ran=any(record.outcome != "unsupported" for record in records),
+            fastest=self.fastest([record for record in records if record.latency is not None]),
+            leanest=_least(records, peak_memory),
+            cheapest=_least(records, lambda record: record.quantities["flops"]),
+        )
+
+    def fastest(self, records: Sequence[Record], label: Callable[[Record], str] | None = None) -> Winner | None:
+        """The fastest among those that can be trusted; an unstable rival must be beaten like any other.
+
+        Args:
+            records: with a latency.
+            label: what the winner's names are; the upsampler's unless given.
+        """
+        named = label or (lambda record: record.case.upsampler)
+        ordered = sorted(records, key=lambda record: record.quantities["latency_s"])
+        best = next((record for record in ordered if record.outcome == "ok"), None)
+        if best is None:
+            return None
+        rivals = [record for record in ordered if record is not best]
+        comparisons = [(named(rival), self.compare(rival, best)) for rival in rivals]
+        level = (1 - CONFIDENCE) / max(1, len(rivals))
+        tied = [name for name, comparison in comparisons if not _beaten(comparison, level)]
+        names = (named(best), *tied)
+        if not rivals:
+            return Winner(names, best.quantities["latency_s"])
+        runner_up, next_best = comparisons[0]
+        return Winner(names, best.quantities["latency_s"], runner_up, next_best.ratio if next_best else None)
+
+
+def gather(runs: Sequence[Run]) -> Evidence:
+    """Bring the records of several runs of one machine together.
+
+    Raises:
+        RecordError: the machines differ, or no run has a record with a latency.
+    """
+    for run in runs[1:]:
+        differences = machine_differences(runs[0], run)
+        if differences:
+            raise RecordError(
+                f"the records were measured under different conditions ({', '.join(differences)} differ): write one "
+                "report for each, or set two runs side by side with 'upbench compare'."
+            )
+    by_id = {record.case.id: record for run in runs for record in run.records}
+    if not any(record.measured for record in by_id.values()):
+        raise RecordError("there is nothing to report: no record has a latency.")
+    return Evidence(tuple(runs), tuple(by_id.values()))
+
+
+def peak_memory(record: Record) -> int | None:
+    """The peak that decides who is leanest: the allocator's on its device, exact on the CPU."""
+    on_cuda = record.case.cell.device.startswith("cuda")
+    value = record.quantities["peak_cuda_allocated_bytes" if on_cuda else "peak_allocated_bytes"]
+    return None if value is None else int(value)
+
+
+def output_bytes(cell: Cell) -> int:
+    """The lower bound of the peak above inputs and weights: the output must exist."""
+    high, wide = cell.output_size
+    return cell.batch * cell.out_channels * high * wide * BYTES_PER_VALUE[cell.dtype]
+
+
+def _beaten(comparison: Comparison | None, level: float) -> bool:
+    return comparison is not None and comparison.ratio.low > 1 and comparison.p_value < level
+
+
+def _least(records: Sequence[Record], measure: Callable[[Record], int | None]) -> Winner | None:
+    values = {record.case.upsampler: value for record in records if (value := measure(record)) is not None}
+    if not values:
+        return None
+    least = min(values.values())
+    names = tuple(name for name, value in values.items() if value == least)
+    others = {name: value for name, value in values.items() if value > least}
+    if not others or not least:
+        return Winner(names, least)
+    runner_up = min(others, key=lambda name: others[name])
+    ratio = others[runner_up] / least
+    return Winner(names, least, runner_up, Interval(ratio, ratio, ratio))

@@ -1,0 +1,91 @@
+"""The fastest upsampler of each runtime, and the fastest of all: what somebody would choose who may choose both."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pandas as pd
+
+from upbench.cases.case import Cell, scale_text
+from upbench.records.record import Record
+from upbench.report.evidence import Evidence, Winner
+from upbench.report.page import Section
+from upbench.report.tables import NBSP, channels_text, sureness, what_varies, write_table
+
+MOST_NAMES = 3
+
+NOTE = (
+    "In each runtime the fastest operator in whichever layout suits it; those named together cannot be told apart. "
+    "Converting and compiling take time once, which the table of every case states and no latency contains."
+)
+
+
+def runtimes_section(evidence: Evidence, output: Path) -> Section | None:
+    """Write the table; None where one runtime and layout was measured alone."""
+    if len({(setting.runtime, setting.layout) for setting in evidence.settings}) < 2:
+        return None
+    table = runtimes_table(evidence)
+    write_table(table, output, "runtimes")
+    return Section("runtimes", "Which runtime", findings(evidence), table, NOTE)
+
+
+def questions(evidence: Evidence) -> dict[Cell, list[Record]]:
+    """The operators' records with a latency by what they could all answer, in order of appearance."""
+    groups: dict[Cell, list[Record]] = {}
+    for record in evidence.records:
+        if record.case.upsampler in evidence.operators and record.latency is not None:
+            groups.setdefault(record.case.cell.question, []).append(record)
+    return groups
+
+
+def runtimes_table(evidence: Evidence) -> pd.DataFrame:
+    """One row for each question: the fastest in each runtime, in whichever layout suits it, and the fastest of all."""
+    rows = []
+    for question, records in questions(evidence).items():
+        row = {
+            "scale": f"×{scale_text(question.scale)}",
+            "channels": channels_text(question.in_channels, question.out_channels),
+            **what_varies(evidence, question, apart=("runtime", "layout")),
+        }
+        for runtime in _runtimes(evidence):
+            own = [record for record in records if record.case.cell.runtime == runtime]
+            winner = evidence.fastest(own, lambda record: _in_layout(evidence, record))
+            row[runtime] = "–" if winner is None else f"{_together(winner)}, {winner.value * 1e3:.3g}{NBSP}ms"
+        winner = _of_all(evidence, records)
+        row["fastest of all"] = "–" if winner is None else _together(winner)
+        row["how sure"] = "no latency can be trusted" if winner is None else sureness(winner, str)
+        rows.append(row)
+    return pd.DataFrame(rows)
+
+
+def findings(evidence: Evidence) -> list[str]:
+    """In which runtime the fastest of all ran how often; nothing where there was one runtime alone."""
+    if len(_runtimes(evidence)) < 2:
+        return []
+    fastest = []
+    for records in questions(evidence).values():
+        winner = evidence.fastest(records, lambda record: record.case.cell.runtime)
+        if winner is not None:
+            fastest.append(winner.names[0] if len(set(winner.names)) == 1 else "no significant winner")
+    parts = ", ".join(f"{name} in {count}" for name, count in Counter(fastest).most_common())
+    return [f"Fastest runtime, each with the upsampler and layout that suit it: {parts} of {len(fastest)} cells."]
+
+
+def _together(winner: Winner) -> str:
+    """Those that cannot be told apart, if they are not too many to name."""
+    names, more = winner.names[:MOST_NAMES], len(winner.names) - MOST_NAMES
+    return " or ".join(names) + (f" or {more} more" if more > 0 else "")
+
+
+def _of_all(evidence: Evidence, records: list[Record]) -> Winner | None:
+    return evidence.fastest(records, lambda r: f"{_in_layout(evidence, r)} in {r.case.cell.runtime}")
+
+
+def _in_layout(evidence: Evidence, record: Record) -> str:
+    layout = record.case.cell.layout
+    return evidence.title(record.case.upsampler) + ("" if layout == Cell.layout else f", {layout}")
+
+
+def _runtimes(evidence: Evidence) -> list[str]:
+    return list(dict.fromkeys(setting.runtime for setting in evidence.settings))

@@ -1,0 +1,161 @@
+"""The tables: every record, and the answers, each as CSV, Markdown and LaTeX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from upbench.cases.case import Cell, scale_text
+from upbench.records.record import Record
+from upbench.report.evidence import CellResult, Evidence, Setting, Winner, output_bytes
+
+MIB = 2**20
+NBSP = "\u00a0"
+"""Keeps a figure and its unit on one line."""
+
+
+@dataclass(frozen=True)
+class Tables:
+    """The tables as people read them: text in every cell."""
+
+    answers: pd.DataFrame
+    results: pd.DataFrame
+
+
+def write_tables(evidence: Evidence, output: Path) -> Tables:
+    """Write ``answers`` and ``results`` as ``.md`` and ``.tex``, and all fields, unrounded, as ``.csv``."""
+    tables = Tables(answers=answers_table(evidence), results=results_table(evidence))
+    write_table(tables.answers, output, "answers")
+    write_table(tables.results, output, "results")
+    pd.DataFrame([record.extra_info for record in evidence.records]).to_csv(output / "results.csv", index=False)
+    return tables
+
+
+def write_table(table: pd.DataFrame, output: Path, name: str) -> None:
+    """Write a table as Markdown, LaTeX and CSV."""
+    (output / f"{name}.md").write_text(table.to_markdown(index=False) + "\n")
+    latex = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
+    (output / f"{name}.tex").write_text(latex.to_latex(hrules=True))
+    table.to_csv(output / f"{name}.csv", index=False)
+
+
+def answers_table(evidence: Evidence) -> pd.DataFrame:
+    """One row for each cell: who is fastest and how sure that is, who is leanest, who is cheapest."""
+    return pd.DataFrame([_answer(evidence, result) for result in evidence.results])
+
+
+def results_table(evidence: Evidence) -> pd.DataFrame:
+    """One row for each record, rounded for reading; what did not run says why."""
+    return pd.DataFrame([_result(evidence, record) for record in evidence.records])
+
+
+def _answer(evidence: Evidence, result: CellResult) -> dict[str, str]:
+    cell, fastest = result.cell, result.fastest
+    return {
+        "scale": f"×{scale_text(cell.scale)}",
+        "channels": channels_text(cell.in_channels, cell.out_channels),
+        **what_varies(evidence, cell),
+        "fastest": "–" if fastest is None else names_text(evidence, fastest),
+        "latency": "–" if fastest is None else f"{fastest.value * 1e3:.3g}{NBSP}ms",
+        "how sure": "no latency can be trusted" if fastest is None else sureness(fastest, evidence.title),
+        "leanest": _exact(evidence, result.leanest, MIB, "MiB"),
+        "cheapest": _exact(evidence, result.cheapest, 1e9, "GFLOP"),
+    }
+
+
+def what_varies(evidence: Evidence, cell: Cell, apart: Sequence[str] = ()) -> dict[str, str]:
+    """The columns that tell the run's settings from each other, but for those named ``apart``."""
+    columns = ("size", "batch", "dtype", "layout", "threads", "device", "runtime", "step")
+    settings = [_columns(setting) for setting in evidence.settings]
+    varying = [name for name in columns if len({each[name] for each in settings}) > 1 and name not in apart]
+    return {name: _columns(cell)[name] for name in varying}
+
+
+def _columns(of: Cell | Setting) -> dict[str, str]:
+    names = ("batch", "dtype", "layout", "threads", "device", "runtime", "step")
+    return {"size": f"{of.height}×{of.width}", **{name: str(getattr(of, name)) for name in names}}
+
+
+def names_text(evidence: Evidence, winner: Winner) -> str:
+    """The winner, or those that cannot be told apart."""
+    return " or ".join(evidence.title(name) for name in winner.names)
+
+
+def sureness(winner: Winner, title: Callable[[str], str]) -> str:
+    """How far the winner is ahead of the next one, with the 95 % interval, or that nobody surely is."""
+    if not winner.clear:
+        return "no significant winner"
+    if winner.runner_up is None or winner.lead is None:
+        return "the only one"
+    lead = f"{winner.lead.estimate:.2f}× ({winner.lead.low:.2f} to {winner.lead.high:.2f})"
+    return f"next takes {lead}: {title(winner.runner_up)}"
+
+
+def channels_text(in_channels: int, out_channels: int) -> str:
+    """Such as ``64→3``."""
+    return f"{in_channels}→{out_channels}"
+
+
+def _exact(evidence: Evidence, winner: Winner | None, unit: float, unit_name: str) -> str:
+    if winner is None:
+        return "–"
+    return f"{names_text(evidence, winner)}, {winner.value / unit:.3g}{NBSP}{unit_name}"
+
+
+def _result(evidence: Evidence, record: Record) -> dict[str, str]:
+    cell, quantities = record.case.cell, record.quantities
+    return {
+        "upsampler": evidence.title(record.case.upsampler),
+        "scale": f"×{scale_text(cell.scale)}",
+        "channels": str(cell.channels),
+        "in→out": channels_text(cell.in_channels, cell.out_channels),
+        **what_varies(evidence, cell),
+        "latency, ms": _latency(record),
+        "95 % interval, ms": _interval(record),
+        "launches, quiet": _launches(record),
+        **_beyond_eager_inference(evidence, record),
+        "peak allocated, MiB": _scaled(quantities["peak_allocated_bytes"], MIB),
+        "live tensors, MiB": _scaled(quantities["peak_tensor_bytes"], MIB),
+        "resident, MiB": _scaled(quantities["peak_rss_bytes"], MIB),
+        "output, MiB": _scaled(output_bytes(cell), MIB),
+        "GMAC": _scaled(quantities["macs"], 1e9),
+        "GFLOP": _scaled(quantities["flops"], 1e9),
+        "params": "–" if quantities["params"] is None else f"{quantities['params']:,}",
+        "share of limit": "–" if quantities["roofline_share"] is None else f"{quantities['roofline_share']:.0%}",
+        "outcome": record.outcome if record.outcome == "ok" else f"{record.outcome}: {record.outcome_reason}",
+    }
+
+
+def _latency(record: Record) -> str:
+    return "–" if record.quantities["latency_s"] is None else f"{record.quantities['latency_s'] * 1e3:.3g}"
+
+
+def _interval(record: Record) -> str:
+    if record.latency is None:
+        return "–"
+    return f"{record.latency.low * 1e3:.3g} to {record.latency.high * 1e3:.3g}"
+
+
+def _launches(record: Record) -> str:
+    """How many were made, and how many of them were undisturbed enough."""
+    if record.quantities["launches"] is None:
+        return "–"
+    return f"{record.quantities['launches']}, {record.quantities['quiet_launches']}"
+
+
+def _beyond_eager_inference(evidence: Evidence, record: Record) -> dict[str, str]:
+    """The columns that a run needs for its other runtimes and for training."""
+    columns, quantities = {}, record.quantities
+    if any(setting.runtime != Cell.runtime for setting in evidence.settings):
+        columns["conversion, s"] = _scaled(quantities["conversion_s"], 1)
+    if any(setting.step != Cell.step for setting in evidence.settings):
+        columns["gradients, MiB"] = _scaled(quantities["gradient_bytes"], MIB)
+        columns["Adam's state, MiB"] = _scaled(quantities["optimizer_bytes"], MIB)
+    return columns
+
+
+def _scaled(value: float | None, unit: float) -> str:
+    return "–" if value is None else f"{value / unit:.3g}"

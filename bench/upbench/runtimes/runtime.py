@@ -1,0 +1,85 @@
+"""The one small interface behind which every runtime calls a module."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from upbench.cases.case import Cell
+from upbench.processes.isolation import UnsupportedCaseError
+
+Call = Callable[[], Tensor]
+
+
+class ConversionError(UnsupportedCaseError):
+    """A runtime cannot take a module; the message holds the runtime's own words."""
+
+    def __init__(self, runtime: Runtime, error: Exception) -> None:
+        words = " ".join(next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__).split())
+        super().__init__(f"{runtime.title} cannot take it: {words}")
+
+
+class Runtime(ABC):
+    """A way to call a module on an input.
+
+    Class attributes:
+        name: its value on the grid's axis, and the extra of this distribution that installs it.
+        title: what a table calls it.
+        packages: what must be importable beside torch.
+        preload: modules that the server of workers imports once, where a case needs them.
+        in_torch: torch's own operators and allocator do the work, so that it trains, takes any layout and device, and
+            its memory can be counted where torch counts it.
+    """
+
+    registry: ClassVar[dict[str, Runtime]] = {}
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    packages: ClassVar[tuple[str, ...]] = ()
+    preload: ClassVar[tuple[str, ...]] = ()
+    in_torch: ClassVar[bool] = False
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
+        Runtime.registry[cls.name] = cls()
+
+    @property
+    def missing(self) -> str | None:
+        """What to install before it can be used, or None when it can."""
+        absent = [package for package in self.packages if find_spec(package) is None]
+        if not absent:
+            return None
+        return f"the runtime {self.name} needs {', '.join(absent)}: pip install 'upsample-bench[{self.name}]'."
+
+    def refusal(self, cell: Cell) -> str | None:
+        """Say in one sentence why it does not run such cells at all, or return None when it does."""
+        if self.in_torch:
+            return None
+        if cell.trains:
+            return f"{self.title} is run for inference only"
+        if cell.layout != Cell.layout:
+            return f"{self.title} chooses its own layout: its inputs are contiguous"
+        if cell.device != "cpu":
+            return f"{self.title} is run on the CPU only; got {cell.device}"
+        return None
+
+    @abstractmethod
+    def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...], kept: Path | None = None) -> Call:
+        """Convert ``module`` for inputs like these, and return what calls it on them.
+
+        It runs with as many threads as torch has now, in the inputs' dtype. An output is valid until the next call.
+
+        Args:
+            module: in the mode in which it will run.
+            inputs: what every call gives it.
+            kept: a folder of this module and these inputs alone, in which one process may leave for the next what it
+                has converted.
+
+        Raises:
+            ConversionError: the runtime cannot.
+        """

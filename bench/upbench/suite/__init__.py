@@ -1,0 +1,1 @@
+"""The upsamplers as a pytest-benchmark suite: ``pytest --benchmark --pyargs upbench.suite``."""

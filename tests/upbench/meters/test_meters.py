@@ -1,0 +1,289 @@
+"""The meters against figures that were established by hand, and CUDA's logic without a GPU."""
+
+from __future__ import annotations
+
+import gc
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+from upbench import meters
+from upbench.cases import inputs
+from upbench.cases.case import Case, Cell
+from upbench.meters.agreement import WrongOutputError
+from upbench.meters.arithmetic import CountMismatchError
+from upbench.meters.cuda_memory import peak_cuda_memory
+from upbench.meters.tensor_memory import LiveTensors
+from upbench.processes.isolation import Isolation, UnsupportedCaseError
+from upbench.processes.stopwatch import CudaEvents, WallClock
+from upbench.runtimes.workload import Workload, build, prepare
+from upbench.sweep import worker
+
+import upsample
+from upsample.contract import Work
+from upsample.subpixel import SubPixel
+
+MIB = 2**20
+
+
+def workload(upsampler: str, channels: int = 64, side: int = 256, **cell: Any) -> Workload:
+    return build(Case(upsampler, Cell(2, channels, channels, channels, side, side, **cell)))
+
+
+@pytest.mark.parametrize(
+    ("upsampler", "tensors_mib", "allocated_mib"),
+    # One image of 64 channels at 256×256 in float32; measured by three methods before this project existed.
+    [("transposed", 64, 192), ("subpixel", 128, 128), ("nearest_conv", 128, 192)],
+)
+def test_peaks_are_the_known_ones(upsampler: str, tensors_mib: int, allocated_mib: int) -> None:
+    case = Case(upsampler, Cell(2, 64, 64, 64, 256, 256))
+    isolation = Isolation()
+    exact = isolation.call(worker.measure, case, ("tensor_memory", "allocated_memory"), timeout=60).value
+    assert exact["peak_tensor_bytes"] == tensors_mib * MIB
+    assert exact["peak_allocated_bytes"] == pytest.approx(allocated_mib * MIB, rel=0.01)
+    resident = isolation.call(worker.measure, case, ("resident_memory",), timeout=60).value
+    assert resident["peak_rss_bytes"] == pytest.approx(allocated_mib * MIB, rel=0.02)
+
+
+def test_carafe_takes_at_most_a_fifth_of_the_memory_of_its_unfold_form() -> None:
+    lean, unfolded = workload("carafe", side=128), workload("carafe_unfolded", side=128)
+    with torch.inference_mode():
+        peaks = {
+            meter: [meters.get(meter).measure(each) for each in (lean, unfolded)]
+            for meter in ("allocated_memory", "tensor_memory")
+        }
+    for meter, field in (("allocated_memory", "peak_allocated_bytes"), ("tensor_memory", "peak_tensor_bytes")):
+        small, large = (peak[field] for peak in peaks[meter])
+        assert small * 5 <= large
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_an_exact_form_takes_at_most_a_third_of_the_memory_of_the_image_it_does_not_make(layout: str) -> None:
+    cell = Cell(4, 16, 16, 3, 96, 96, layout=layout)
+    with torch.inference_mode():
+        usual, form = (
+            meters.get("allocated_memory").measure(build(Case(name, cell)))["peak_allocated_bytes"]
+            for name in ("nearest_conv", "nearest_conv.shuffled")
+        )
+    assert form * 3 <= usual
+
+
+def test_live_tensors_are_counted_until_the_last_one_is_gone() -> None:
+    input = torch.zeros(1000)
+    with LiveTensors([input]) as tensors:
+        a = input + 1
+        view = a.view(10, 100)
+        del a
+        assert tensors.live_bytes == 4000
+        b = view * 2
+        assert tensors.live_bytes == 8000
+        del view, b
+        gc.collect()
+        assert tensors.live_bytes == 0
+        input.view(10, 100)
+        assert tensors.live_bytes == 0
+    assert tensors.peak_bytes == 8000
+
+
+class WrongShape(SubPixel):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input)[:, :, 1:]
+
+
+class WrongChannels(SubPixel):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input)[:, 1:]
+
+
+class NoTensor(SubPixel):
+    def forward(self, input: torch.Tensor) -> Any:
+        return [super().forward(input)]
+
+
+class NotFinite(SubPixel):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) / 0
+
+
+class WrongValues(SubPixel):
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return super().forward(input) * 1.001
+
+
+class WrongCost(SubPixel):
+    def work(self, batch: int, height: int, width: int) -> Work:
+        return Work(flops=1)
+
+
+@pytest.mark.parametrize(
+    ("cls", "error", "message"),
+    [
+        (
+            WrongShape,
+            WrongOutputError,
+            r"WrongShape returned shape \(1, 4, 15, 16\) for an input of \(1, 4, 8, 8\), expected \(1, 4, 16, 16\)",
+        ),
+        (WrongChannels, WrongOutputError, r"returned shape \(1, 3, 16, 16\) for .*, expected \(1, 4, 16, 16\)"),
+        (NoTensor, WrongOutputError, r"NoTensor returned list for an input of \(1, 4, 8, 8\), expected a tensor"),
+        (NotFinite, WrongOutputError, r"returned values that are not finite, 100.0% of them, for a finite input"),
+        (WrongValues, WrongOutputError, "differs from the definition by 1.0e-03"),
+    ],
+)
+def test_a_wrong_output_is_refused(cls: type[SubPixel], error: type[Exception], message: str) -> None:
+    right = workload("subpixel", 4, 8)
+    with torch.inference_mode(), pytest.raises(error, match=message):
+        meters.get("agreement").measure(prepare(right.case, cls(4, 4, 2), right.inputs))
+
+
+def test_a_wrong_closed_form_is_refused() -> None:
+    right = workload("subpixel", 4, 8)
+    with pytest.raises(CountMismatchError, match="closed form says 1 FLOPs"):
+        meters.get("arithmetic").measure(prepare(right.case, WrongCost(4, 4, 2), right.inputs))
+
+
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+@pytest.mark.parametrize("scale", [2, 3, 4, 1.5, 2.7, (1.5, 2)])
+@pytest.mark.parametrize("name", upsample.names())
+def test_every_upsampler_passes_its_examination_at_full_size(name: str, scale: Any, layout: str) -> None:
+    ends = (3, 3) if upsample.card(name).kind == "network" else (16, 16)
+    case = Case(name, Cell(scale, 16, *ends, 20, 26, layout=layout))
+    reason = upsample.refusal(name, *ends, scale)
+    if reason is not None:
+        with pytest.raises(UnsupportedCaseError) as caught:
+            build(case)
+        assert str(caught.value) == reason
+        return
+    with torch.inference_mode():
+        examined = build(case)
+        error = meters.get("agreement").measure(examined)["definition_error"]
+        fields = meters.get("arithmetic").measure(examined)
+    assert error < 2e-5
+    assert fields["params"] == sum(parameter.numel() for parameter in examined.module.parameters())
+
+
+def test_a_guide_has_the_size_of_the_output_and_edges_where_the_input_has_them() -> None:
+    for name in ("sapa_b", "joint_bilateral"):
+        input, guide = build(Case(name, Cell(4, 8, 8, 8, 16, 20))).inputs
+        assert guide.shape == (1, {"sapa_b": 8, "joint_bilateral": 3}[name], 64, 80)
+    # The guide is the photograph itself; the input is features of its average.
+    small = torch.nn.functional.avg_pool2d(guide, 4)
+    torch.testing.assert_close(input, inputs.activations(small, 8))
+
+
+def test_a_class_without_a_closed_form_has_its_operators_counted() -> None:
+    case = Case("tests.upbench.own_upsamplers:Plain", Cell(2, 4, 4, 4, 8, 8))
+    with torch.inference_mode():
+        fields = meters.get("arithmetic").measure(build(case))
+        assert meters.get("agreement").measure(build(case))["definition_error"] < 1e-6
+    assert (fields["macs"], fields["params"]) == (9 * 4 * 4 * 256, 9 * 4 * 4 + 4)
+
+
+@pytest.mark.parametrize("cls", ["Worldly", "Silent"])
+def test_a_class_of_ones_own_may_see_the_whole_image_or_answer_zeros(cls: str) -> None:
+    case = Case(f"tests.upbench.own_upsamplers:{cls}", Cell(2, 4, 4, 4, 40, 40))
+    with torch.inference_mode():
+        assert meters.get("agreement").measure(build(case))["definition_error"] < 1e-6
+
+
+def test_an_operator_without_a_formula_is_named_where_nothing_is_promised() -> None:
+    with torch.inference_mode():
+        fields = meters.get("arithmetic").measure(
+            build(Case("tests.upbench.own_upsamplers:Sorting", Cell(2, 4, 4, 4, 8, 8)))
+        )
+    assert fields["flops"] is fields["macs"] is None
+    assert "aten.sort" in fields["uncounted_operator"]
+    assert fields["params"] == 0
+
+
+def test_examination_checks_the_output_first() -> None:
+    assert meters.of_stage("examine")[0] == "agreement"
+    assert {"arithmetic", "allocated_memory", "tensor_memory", "cuda_memory"} < set(meters.of_stage("examine"))
+    assert (meters.of_stage("alone"), meters.of_stage("launch")) == (("resident_memory",), ("latency",))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
+@pytest.mark.parametrize("layout", ["contiguous", "channels_last"])
+def test_every_dtype_and_layout_can_be_examined(dtype: str, layout: str) -> None:
+    with torch.inference_mode():
+        chosen = workload("subpixel", 4, 8, dtype=dtype, layout=layout)
+        fields = meters.get("agreement").measure(chosen) | meters.get("arithmetic").measure(chosen)
+    assert fields["min_bytes"] == chosen.input.element_size() * (4 * 64 + (36 * 4 + 4) * 4 + 4 * 256)
+
+
+def test_a_cuda_case_without_cuda_is_unsupported() -> None:
+    if torch.cuda.is_available():
+        pytest.skip("this machine has CUDA")
+    with pytest.raises(UnsupportedCaseError, match="torch sees 0 CUDA devices here; cuda is not there"):
+        workload("subpixel", 4, 8, device="cuda")
+
+
+class FakeCuda:
+    """Records what a stopwatch or meter asks of ``torch.cuda``, in order."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.clock_ms = 0.0
+
+    def Event(self, enable_timing: bool) -> FakeEvent:  # noqa: N802 -- torch.cuda's name
+        assert enable_timing
+        return FakeEvent(self)
+
+    def __getattr__(self, name: str) -> Any:
+        return lambda: self.log.append(name) or {"memory_allocated": 100, "memory_reserved": 200}.get(name, 900)
+
+
+class FakeEvent:
+    def __init__(self, cuda: FakeCuda) -> None:
+        self.cuda = cuda
+
+    def record(self) -> None:
+        self.cuda.log.append("event")
+        self.at_ms = self.cuda.clock_ms
+
+    def elapsed_time(self, end: FakeEvent) -> float:
+        assert self.cuda.log[-1] == "synchronize", "an event may be read only after the device has passed it"
+        return end.at_ms - self.at_ms
+
+
+def test_cuda_rounds_flush_before_the_start_and_wait_only_at_the_end() -> None:
+    cuda = FakeCuda()
+
+    def call() -> None:
+        cuda.log.append("call")
+        cuda.clock_ms += 2.0
+
+    def flush() -> None:
+        cuda.log.append("flush")
+        cuda.clock_ms += 50.0
+
+    seconds = CudaEvents(cuda, flush).rounds(call, rounds=2, iterations=3)
+    one_round = ["flush", "event", "call", "call", "call", "event"]
+    assert cuda.log == [*one_round, *one_round, "synchronize"]
+    assert seconds == pytest.approx([2e-3, 2e-3])
+
+
+def test_cuda_peaks_are_reset_after_the_warm_up_and_read_above_the_start() -> None:
+    cuda = FakeCuda()
+    tiny = workload("subpixel", 4, 8)
+    warm = prepare(tiny.case, _logging(tiny.module, cuda), tiny.inputs)
+    cuda.log.clear()
+    fields = peak_cuda_memory(warm, cuda)
+    assert fields == {"peak_cuda_allocated_bytes": 800, "peak_cuda_reserved_bytes": 700}
+    order = [
+        name for name in cuda.log if name in ("call", "empty_cache", "reset_peak_memory_stats", "memory_allocated")
+    ]
+    assert order == ["call", "empty_cache", "reset_peak_memory_stats", "memory_allocated", "call"]
+    assert cuda.log[-3] == "synchronize"
+
+
+def _logging(module: nn.Module, cuda: FakeCuda) -> Any:
+    module.register_forward_hook(lambda *_: cuda.log.append("call"))
+    return module
+
+
+def test_the_wall_clock_divides_a_round_by_its_calls() -> None:
+    calls = []
+    seconds = WallClock().rounds(lambda: calls.append(1), rounds=4, iterations=5)
+    assert (len(calls), len(seconds)) == (20, 4)
+    assert all(value > 0 for value in seconds)

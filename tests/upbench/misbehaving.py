@@ -1,0 +1,71 @@
+"""Functions that ruin the process they run in, importable by workers."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from upbench.processes.isolation import UnsupportedCaseError
+
+
+def answer(value: int) -> int:
+    return value
+
+
+def modules_loaded_before_the_call() -> bool:
+    return {"torch", "upbench.sweep.worker"} <= sys.modules.keys()
+
+
+def environment(name: str) -> str | None:
+    return os.environ.get(name)
+
+
+def parent_process() -> int:
+    return os.getppid()
+
+
+def main_file() -> str | None:
+    return getattr(sys.modules["__main__"], "__file__", None)
+
+
+def raise_value_error() -> None:
+    raise ValueError("the first line\nand a second that nobody needs")
+
+
+def cannot() -> None:
+    raise UnsupportedCaseError("this machine has no such thing")
+
+
+def segfault() -> None:
+    os.kill(os.getpid(), signal.SIGSEGV)
+
+
+def be_killed() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def leave_quietly() -> None:
+    os._exit(7)
+
+
+def hang() -> None:
+    time.sleep(60)
+
+
+def interrupt_the_parent_then_answer() -> str:
+    # As Ctrl-C does: every process of the terminal gets the signal.
+    os.kill(os.getpid(), signal.SIGINT)
+    return "still here"
+
+
+def want_everything() -> int:
+    return len(bytearray(1 << 50))
+
+
+def run_parallel_operator() -> float:
+    import torch
+
+    torch.set_num_threads(2)
+    return float(torch.ones(512, 512).mm(torch.ones(512, 512))[0, 0])

@@ -1,0 +1,85 @@
+"""What becomes of a worker that misbehaves, and what every worker starts with."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+
+import pytest
+from upbench.processes.allocator import PINNED_ENVIRONMENT
+from upbench.processes.isolation import Isolation, ServerError
+
+from tests.upbench import misbehaving
+
+
+@pytest.fixture(scope="module")
+def isolation() -> Isolation:
+    return Isolation()
+
+
+def test_a_value_comes_back(isolation: Isolation) -> None:
+    outcome = isolation.call(misbehaving.answer, 42, timeout=30)
+    assert (outcome.kind, outcome.value, outcome.reason) == ("ok", 42, None)
+
+
+def test_a_worker_finds_torch_imported(isolation: Isolation) -> None:
+    assert isolation.call(misbehaving.modules_loaded_before_the_call, timeout=30).value is True
+
+
+def test_a_worker_does_not_run_the_parents_script(isolation: Isolation) -> None:
+    # multiprocessing would import pytest's own script again in each worker, which takes most of a second.
+    assert "pytest" not in str(isolation.call(misbehaving.main_file, timeout=30).value)
+
+
+@pytest.mark.parametrize("name", list(PINNED_ENVIRONMENT))
+def test_the_allocator_is_pinned_before_the_server_starts(isolation: Isolation, name: str) -> None:
+    assert isolation.call(misbehaving.environment, name, timeout=30).value == PINNED_ENVIRONMENT[name]
+    assert name not in os.environ
+
+
+@pytest.mark.parametrize(
+    ("function", "kind", "reason"),
+    [
+        (misbehaving.raise_value_error, "crashed", "ValueError: the first line"),
+        (misbehaving.cannot, "unsupported", "this machine has no such thing"),
+        (misbehaving.segfault, "crashed", "the worker was killed by SIGSEGV"),
+        (misbehaving.be_killed, "out_of_memory", "the worker was killed by SIGKILL, as the kernel does for memory"),
+        (misbehaving.leave_quietly, "crashed", "the worker exited with code 7 before it answered"),
+        (misbehaving.want_everything, "out_of_memory", "MemoryError"),
+    ],
+)
+def test_a_misbehaving_worker_becomes_an_outcome(
+    isolation: Isolation, function: Callable[[], object], kind: str, reason: str
+) -> None:
+    outcome = isolation.call(function, timeout=30)
+    assert (outcome.kind, outcome.reason) == (kind, reason)
+
+
+def test_a_server_that_died_comes_back_pinned(isolation: Isolation) -> None:
+    server = isolation.call(misbehaving.parent_process, timeout=30).value
+    os.kill(server, signal.SIGKILL)
+    name, value = next(iter(PINNED_ENVIRONMENT.items()))
+    assert isolation.call(misbehaving.environment, name, timeout=60).value == value
+    assert isolation.call(misbehaving.parent_process, timeout=30).value != server
+
+
+def test_a_server_with_another_setting_is_refused(isolation: Isolation) -> None:
+    isolation.call(misbehaving.answer, 1, timeout=30)
+    with pytest.raises(ServerError, match="must start with the allocator default, but this program has"):
+        Isolation("default").call(misbehaving.answer, 1, timeout=30)
+
+
+def test_a_worker_that_hangs_is_ended(isolation: Isolation) -> None:
+    outcome = isolation.call(misbehaving.hang, timeout=0.5)
+    assert (outcome.kind, outcome.reason) == ("timeout", "no answer within 0.5 s")
+
+
+def test_ctrl_c_does_not_reach_a_worker(isolation: Isolation) -> None:
+    assert isolation.call(misbehaving.interrupt_the_parent_then_answer, timeout=30).value == "still here"
+
+
+def test_parallel_operators_run_in_worker_after_worker(isolation: Isolation) -> None:
+    # A process forked after a parallel operator hangs; the server must never have run one.
+    for _ in range(3):
+        assert isolation.call(misbehaving.run_parallel_operator, timeout=30).value == 512.0

@@ -1,0 +1,116 @@
+"""The file format: what goes in comes out, foreign tools can read it, and damage is named in one sentence."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from upbench.records.record import RecordError, build_record, read_run, write_run
+
+from tests.upbench.synthetic import case, launches, measured, run_of, small_run
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    path = tmp_path / "run.json"
+    write_run(small_run(), path)
+    return path
+
+
+def test_a_run_survives_being_written_and_read(file: Path) -> None:
+    written, read = small_run(), read_run(file)
+    assert {r.case.id: r for r in read.records} == {r.case.id: r for r in written.records}
+    assert (read.facts, read.machine_info, read.commit_info) == (
+        written.facts,
+        written.machine_info,
+        written.commit_info,
+    )
+    assert read.measured_at == written.measured_at
+
+
+def test_nothing_partial_is_left_beside_the_file(file: Path) -> None:
+    assert [path.name for path in file.parent.iterdir()] == ["run.json"]
+
+
+def test_every_field_of_the_fixed_interface_stands_in_extra_info(file: Path) -> None:
+    document = json.loads(file.read_text())
+    everything = [b["extra_info"] for b in document["benchmarks"]] + document["upsample_bench"]["not_measured"]
+    assert len(everything) == len(small_run().records)
+    fixed = (
+        "upsampler scale in_channels out_channels height width dtype layout device runtime threads latency_s "
+        "latency_ci_s macs flops params peak_allocated_bytes peak_tensor_bytes peak_rss_bytes "
+        "peak_cuda_allocated_bytes peak_cuda_reserved_bytes min_bytes roofline_share outcome outcome_reason"
+    )
+    for extra_info in everything:
+        assert set(fixed.split()) <= extra_info.keys()
+
+
+def test_pytest_benchmarks_own_command_reads_the_file(file: Path) -> None:
+    command = [sys.executable, "-m", "pytest_benchmark", "--storage", str(file.parent), "compare", str(file)]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, cwd=file.parent)
+    assert result.returncode == 0, result.stderr
+    assert "nearest_conv-x2-c16" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is damaged: it is not JSON"),
+        ("", "is damaged: it is not JSON"),
+        ("[1, 2]", "is not a pytest-benchmark file"),
+        ('{"benchmarks": []}', "was not measured by upsample-bench"),
+        ('{"benchmarks": [], "upsample_bench": {"schema": 99}}', "has schema 99; this version reads schema 1."),
+        (
+            '{"benchmarks": [{"extra_info": {"upsampler": "x"}}], "upsample_bench": {"schema": 1}}',
+            "is damaged: a record",
+        ),
+        ('{"benchmarks": [7], "upsample_bench": {"schema": 1}}', "is damaged: a record"),
+        ('{"benchmarks": [], "upsample_bench": {"schema": 1}}', "is damaged: it lacks command, version, source,"),
+    ],
+)
+def test_a_damaged_or_foreign_file_gets_one_sentence(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "other.json"
+    path.write_text(text)
+    with pytest.raises(RecordError) as caught:
+        read_run(path)
+    assert message in str(caught.value)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_binary_file_gets_one_sentence(tmp_path: Path) -> None:
+    path = tmp_path / "image.json"
+    path.write_bytes(b"\x89PNG\xff\xfe")
+    with pytest.raises(RecordError, match="is damaged: it is not JSON"):
+        read_run(path)
+
+
+def test_benchmarks_of_other_suites_in_the_same_file_are_left_out(file: Path) -> None:
+    document = json.loads(file.read_text())
+    document["benchmarks"].append({"name": "test_theirs", "extra_info": {}, "stats": {}})
+    file.write_text(json.dumps(document))
+    assert len(read_run(file).records) == len(small_run().records)
+
+
+def test_a_latency_that_stays_vague_is_unstable_and_says_how_vague() -> None:
+    record = measured(case("subpixel"), [1e-3, 2e-3, 4e-3, 1e-3, 3e-3])
+    assert record.outcome == "unstable"
+    assert record.outcome_reason is not None
+    assert record.outcome_reason.startswith("known only to ±")
+
+
+def test_disturbed_launches_count_only_while_quiet_ones_are_too_few() -> None:
+    quiet, loud = launches([1.0, 1.0, 1.0]), launches([9.0], quiet=False)
+    record = build_record(case("subpixel"), "ok", None, {}, quiet + loud)
+    assert record.quantities["launch_medians_s"] == [1.0, 1.0, 1.0]
+    assert (record.quantities["launches"], record.quantities["quiet_launches"]) == (4, 3)
+    mostly_loud = build_record(case("subpixel"), "ok", None, {}, quiet[:2] + launches([9.0, 9.0], quiet=False))
+    assert sorted(mostly_loud.quantities["launch_medians_s"]) == [1.0, 1.0, 9.0, 9.0]
+
+
+def test_a_run_without_any_record_is_still_a_file(tmp_path: Path) -> None:
+    write_run(run_of([]), tmp_path / "empty.json")
+    assert read_run(tmp_path / "empty.json").records == ()

@@ -1,0 +1,79 @@
+"""The journal survives what kills a sweep, and refuses to mix two of them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+from upbench.sweep.journal import Journal, JournalError
+
+HEADER = {"schema": 1, "cases": ["a", "b"], "commit": "abc"}
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "deep" / "run.json"
+
+
+def test_what_was_appended_is_there_though_nothing_was_closed(output: Path) -> None:
+    copy = output.with_name("copy.json")
+    with Journal.create(output, HEADER) as journal:
+        journal.append({"case": "a"})
+        # Still open: a killed process closes nothing.
+        shutil.copy(journal.path, Journal.path_for(copy))
+    with Journal.resume(copy, HEADER) as resumed:
+        assert resumed.entries == [{"case": "a"}]
+
+
+def test_two_processes_cannot_write_the_same_journal(output: Path) -> None:
+    with Journal.create(output, HEADER), pytest.raises(JournalError, match="is being written by another process"):
+        Journal.resume(output, HEADER)
+
+
+def test_a_line_cut_off_in_the_middle_is_dropped_and_the_next_one_is_whole(output: Path) -> None:
+    with Journal.create(output, HEADER) as journal:
+        journal.append({"case": "a"})
+    with journal.path.open("a") as file:
+        file.write('{"case": "b", "fiel')
+    with Journal.resume(output, HEADER) as resumed:
+        assert resumed.entries == [{"case": "a"}]
+        resumed.append({"case": "c"})
+    with Journal.resume(output, HEADER) as again:
+        assert again.entries == [{"case": "a"}, {"case": "c"}]
+
+
+def test_an_unfinished_sweep_is_not_overwritten(output: Path) -> None:
+    with (
+        Journal.create(output, HEADER),
+        pytest.raises(JournalError, match="unfinished sweep: continue it with --resume"),
+    ):
+        Journal.create(output, HEADER)
+
+
+def test_another_sweep_is_not_continued(output: Path) -> None:
+    with Journal.create(output, HEADER), pytest.raises(JournalError, match="another sweep: its cases differs"):
+        Journal.resume(output, HEADER | {"cases": ["a"]})
+
+
+def test_there_must_be_something_to_resume(output: Path) -> None:
+    with pytest.raises(JournalError, match="there is nothing to resume"):
+        Journal.resume(output, HEADER)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [(b"", "is empty"), (b"{]\n", "is damaged"), (b"\xff\n", "is damaged"), (b"[]\n", "is not a journal")],
+)
+def test_a_useless_journal_is_named(output: Path, text: bytes, message: str) -> None:
+    path = Journal.path_for(output)
+    path.parent.mkdir()
+    path.write_bytes(text)
+    with pytest.raises(JournalError, match=message):
+        Journal.resume(output, HEADER)
+
+
+def test_a_finished_sweep_leaves_no_journal(output: Path) -> None:
+    with Journal.create(output, HEADER) as journal:
+        journal.delete()
+    assert list(output.parent.iterdir()) == []

@@ -1,0 +1,451 @@
+"""The command line as a user meets it: real processes, exit codes, one sentence for each mistake."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from upbench.records.record import read_run, write_run
+from upbench.sweep.journal import Journal
+
+import upsample
+from tests.upbench.synthetic import case, measured, run_of, small_run
+
+TINY = [
+    "--upsampler",
+    "subpixel,nearest_conv_staged",
+    "--scale",
+    "2,3",
+    "--channels",
+    "4",
+    "--size",
+    "8x9",
+    "--time-limit",
+    "1",
+]
+
+
+OWN = Path(__file__).with_name("own_upsamplers.py")
+
+
+def upbench(
+    *arguments: str | Path, cwd: Path | None = None, environment: dict[str, str] | None = None
+) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "upbench", *map(str, arguments)]
+    variables = os.environ | {"COLUMNS": "300"} | (environment or {})
+    return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=variables)
+
+
+@pytest.fixture(scope="module")
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("tiny") / "deep" / "tiny.json"
+    result = upbench("run", *TINY, "--output", output)
+    assert result.returncode == 0, result.stderr
+    return output
+
+
+def test_a_run_measures_everything_the_interface_promises(tiny_run: Path) -> None:
+    records = {record.case.id: record for record in read_run(tiny_run).records}
+    assert len(records) == 4
+    unsupported = [record for record in records.values() if record.outcome == "unsupported"]
+    assert [record.case.upsampler for record in unsupported] == ["nearest_conv_staged"]
+    assert "scales 2, 4, 8" in str(unsupported[0].outcome_reason)
+    for record in records.values():
+        if record.outcome == "unsupported":
+            continue
+        assert record.outcome in ("ok", "unstable")
+        quantities = record.quantities
+        low, high = quantities["latency_ci_s"]
+        assert 0 < low <= quantities["latency_s"] <= high
+        assert quantities["macs"] * 2 == quantities["flops"] > 0
+        assert quantities["definition_error"] < 1e-5
+        assert quantities["peak_tensor_bytes"] >= 4 * 4 * 8 * 9 * record.case.cell.scale**2
+        assert quantities["peak_allocated_bytes"] >= quantities["peak_tensor_bytes"]
+        assert quantities["peak_rss_bytes"] >= 0
+        assert quantities["peak_cuda_allocated_bytes"] is None
+        assert quantities["roofline_share"] > 0
+        assert quantities["allocator"] == "pinned"
+        assert len(record.rounds_s) == sum(quantities["rounds_per_launch"])
+
+
+def test_a_run_says_where_it_comes_from(tiny_run: Path) -> None:
+    run = read_run(tiny_run)
+    assert run.facts["command"] == f"python -m upbench run {' '.join(TINY)} --output {tiny_run}"
+    assert {"cpu", "usable_cores", "caches", "memory_bytes", "os", "torch", "torch_build"} <= run.fingerprint.keys()
+    assert run.machine_info["node"] == ""
+    assert not Journal.path_for(tiny_run).exists()
+
+
+def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Path, tmp_path: Path) -> None:
+    result = upbench("report", tiny_run, "--output", tmp_path / "plots")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert lines[-1] == f"Report: {tmp_path / 'plots' / 'report.html'}"
+    assert sum(line.startswith("• ") for line in lines) == 5
+    assert (tmp_path / "plots" / "report.html").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--upsampler", "subpixl"], "no upsampler is named 'subpixl'; did you mean 'subpixel'?"),
+        (
+            ["--scale", "two"],
+            "scales must be numbers such as 2, 1.5, or 1.5x2 for height and width, separated by commas; got 'two'.",
+        ),
+        (["--scale", "0"], "scale must be above 1; got 0."),
+        (["--scale", "1.5x1"], "scale must be above 1; got 1.5x1."),
+        (["--scale", "nan"], "separated by commas; got 'nan'."),
+        (["--channels", "0"], "must be whole numbers of at least 1"),
+        (["--size", "48by48"], "sizes must be height x width such as 96x96, separated by commas; got '48by48'."),
+        (["--dtype", "int8"], "dtype must be one of float32, float64, bfloat16, float16; got 'int8'."),
+        (["--layout", "nhwc"], "layout must be one of contiguous, channels_last; got 'nhwc'."),
+        (["--device", "tpu"], "device must be cpu, cuda or cuda:N; got 'tpu'."),
+        (["--device", "cpu:0"], "device must be cpu, cuda or cuda:N; got 'cpu:0'."),
+        (["--channels", ","], "channels needs at least one value; got ','."),
+        (["--quick", "--full"], "--quick and --full exclude each other."),
+        (["--resume"], "there is nothing to resume"),
+    ],
+)
+def test_a_wrong_option_is_wrong_usage_in_one_sentence(arguments: list[str], message: str, tmp_path: Path) -> None:
+    result = upbench("run", *arguments, "--output", tmp_path / "out.json")
+    assert result.returncode == 2
+    assert message in " ".join(result.stderr.split())
+    assert "Traceback" not in result.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_run_must_be_told_where_to_write() -> None:
+    result = upbench("run", "--quick")
+    assert (result.returncode, "--output FILE.json is needed" in result.stderr) == (2, True)
+
+
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    write_run(small_run(), tmp_path / "a.json")
+    result = upbench("report", "a.json", "--output", "file/plots", cwd=tmp_path)
+    assert result.returncode == 1
+    assert result.stderr == "upbench: file/plots: Not a directory.\n"
+
+
+def test_a_run_that_measures_nothing_fails_and_says_why(tmp_path: Path) -> None:
+    axes = ("--upsampler", "nearest_conv_staged", "--scale", "3", "--channels", "4")
+    result = upbench("run", *axes, "--output", tmp_path / "out.json")
+    assert result.returncode == 1
+    assert "1 cases (1 unsupported) written" in result.stdout
+    assert "scales 2, 4, 8, …; got 3." in result.stdout
+
+
+def test_an_unfinished_sweep_in_the_way_is_wrong_usage(tmp_path: Path) -> None:
+    with Journal.create(tmp_path / "out.json", {"schema": 1}):
+        result = upbench("run", *TINY, "--output", tmp_path / "out.json")
+    assert (result.returncode, "--resume" in result.stderr) == (2, True)
+
+
+@pytest.mark.parametrize("text", ["{", '{"benchmarks": []}', "[]"])
+def test_a_damaged_or_foreign_file_fails_without_a_traceback(text: str, tmp_path: Path) -> None:
+    (tmp_path / "bad.json").write_text(text)
+    for arguments in (["report", "bad.json", "--output", "plots"], ["compare", "bad.json", "bad.json"]):
+        result = upbench(*arguments, cwd=tmp_path)
+        assert result.returncode == 1
+        assert "bad.json" in result.stderr
+        assert "Traceback" not in result.stderr
+    assert not (tmp_path / "plots").exists()
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    result = upbench("report", tmp_path / "none.json", "--output", tmp_path / "plots")
+    assert result.returncode == 2
+    assert "does not exist" in " ".join(result.stderr.split())
+
+
+def test_records_of_two_machines_make_no_report(tmp_path: Path) -> None:
+    write_run(small_run(), tmp_path / "a.json")
+    write_run(run_of(small_run().records, cpu="Another CPU"), tmp_path / "b.json")
+    result = upbench("report", "a.json", "b.json", "--output", "plots", cwd=tmp_path)
+    assert result.returncode == 1
+    assert "different conditions (cpu differ)" in " ".join(result.stderr.split())
+
+
+def test_compare_shows_the_ratio_its_interval_and_what_changed(tmp_path: Path) -> None:
+    before = run_of([measured(case("subpixel"), [1.0, 1.01, 0.99]), measured(case("transposed"), [1.0, 1.01, 0.99])])
+    after = run_of(
+        [measured(case("subpixel"), [1.5, 1.51, 1.49], flops=11), measured(case("transposed"), [1.0, 1.01, 0.99])]
+    )
+    write_run(before, tmp_path / "a.json")
+    write_run(after, tmp_path / "b.json")
+    result = upbench("compare", "a.json", "b.json", cwd=tmp_path)
+    assert result.returncode == 0
+    lines = result.stdout.splitlines()
+    slower = next(line for line in lines if "subpixel" in line)
+    assert "1.500" in slower
+    assert "slower" in result.stdout
+    assert "flops" in result.stdout
+    assert "no difference" in result.stdout
+
+
+def test_compare_refuses_latencies_of_different_machines(tmp_path: Path) -> None:
+    write_run(small_run(), tmp_path / "a.json")
+    write_run(run_of(small_run().records, torch="2.14.0"), tmp_path / "b.json")
+    result = upbench("compare", "a.json", "b.json", cwd=tmp_path)
+    assert "Different conditions (torch): latencies are not comparable" in " ".join(result.stdout.split())
+    assert "B slower" not in result.stdout
+
+
+def test_a_dry_run_prints_the_cases_and_an_estimate_and_measures_nothing(tmp_path: Path) -> None:
+    result = upbench("run", *TINY, "--dry-run", cwd=tmp_path)
+    assert result.returncode == 0
+    assert "subpixel-x2-c4-4to4-8x9-b1-float32-contiguous-t1-cpu-eager" in result.stdout
+    assert "4 cases, roughly 1 min" in result.stdout
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_dry_run_allows_for_what_is_not_supported(tmp_path: Path) -> None:
+    result = upbench("run", "--upsampler", "transposed_9x9", "--scale", "9,10", "--channels", "4", "--dry-run")
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_runtimes_steps_and_exact_forms_are_axes_and_what_a_runtime_does_not_do_stays_with_its_reason(
+    tmp_path: Path,
+) -> None:
+    few = ["--upsampler", "nearest_conv", "--exact-forms", "--scale", "2", "--channels", "4", "--size", "8x9"]
+    axes = ["--runtime", "eager,onnx", "--step", "inference,training", "--time-limit", "1"]
+    result = upbench("run", *few, *axes, "--output", tmp_path / "axes.json")
+    assert result.returncode == 0, result.stderr
+    records = read_run(tmp_path / "axes.json").records
+    assert {record.case.upsampler for record in records} == {"nearest_conv", *upsample.exact_names("nearest_conv")}
+    for record in records:
+        cell, quantities = record.case.cell, record.quantities
+        if (cell.runtime, cell.step) == ("onnx", "training"):
+            assert record.outcome_reason == "ONNX Runtime is run for inference only"
+            continue
+        assert record.measured, record.outcome_reason
+        assert quantities["conversion_s"] > 0
+        assert (quantities["peak_allocated_bytes"] is None) == (cell.runtime == "onnx")
+        assert (quantities["gradient_bytes"] is None) == (cell.step == "inference")
+    report = upbench("report", tmp_path / "axes.json", "--output", tmp_path / "report")
+    assert report.returncode == 0, report.stderr
+    assert "not measured in 1" in report.stdout  # ONNX Runtime's memory
+
+
+def test_a_wrong_runtime_or_step_is_wrong_usage() -> None:
+    result = upbench("run", "--runtime", "tensorrt", "--dry-run")
+    assert (result.returncode, result.stderr.strip()) == (
+        2,
+        "upbench: runtime must be one of eager, compiled, onnx, openvino; got 'tensorrt'.",
+    )
+    result = upbench("run", "--step", "train", "--dry-run")
+    assert "step must be one of inference, training; got 'train'." in result.stderr
+
+
+def test_fractional_scales_are_measured_where_they_can_be_and_refused_by_name_elsewhere(tmp_path: Path) -> None:
+    few = ["--upsampler", "bilinear_conv,subpixel,liif", "--scale", "2.0,1.5,1.5x2", "--channels", "4", "--size", "8x9"]
+    result = upbench("run", *few, "--time-limit", "1", "--output", tmp_path / "fractional.json")
+    assert result.returncode == 0, result.stderr
+    records = {record.case.id: record for record in read_run(tmp_path / "fractional.json").records}
+    assert {record.case.cell.scale for record in records.values()} == {2, 1.5, (1.5, 2)}
+    unsupported = [record for record in records.values() if record.outcome == "unsupported"]
+    assert [record.outcome_reason for record in unsupported] == [
+        "SubPixel takes whole scales of at least 2; got 1.5.",
+        "SubPixel takes whole scales of at least 2; got (1.5, 2).",
+    ]
+    assert records["liif-x1.5x2-c4-4to4-8x9-b1-float32-contiguous-t1-cpu-eager"].measured
+    report = upbench("report", tmp_path / "fractional.json", "--output", tmp_path / "report")
+    assert report.returncode == 0, report.stderr
+    assert "×1.5x2" in (tmp_path / "report" / "results.md").read_text()
+
+
+def test_a_class_of_ones_own_is_measured_beside_the_others(tmp_path: Path) -> None:
+    shutil.copy(OWN, tmp_path / "mine.py")
+    output = tmp_path / "mine.json"
+    few = ["--upsampler", "subpixel", "--scale", "2", "--channels", "4", "--size", "8x9", "--time-limit", "1"]
+    own = ["--module", "mine:Plain", "--module", "mine:Stated", "--module", "mine:Sorting"]
+    result = upbench("run", *few, *own, "--output", output, cwd=tmp_path)
+    assert result.returncode == 0, result.stdout + result.stderr
+    run = read_run(output)
+    assert [record.case.upsampler for record in run.records] == [
+        "subpixel",
+        "mine:Plain",
+        "mine:Stated",
+        "mine:Sorting",
+    ]
+    assert all(record.measured for record in run.records)
+    assert run.facts["cards"]["mine:Plain"]["advice"] == "Nearest and a convolution, written by somebody else."
+    assert run.facts["cards"]["mine:Stated"]["title"] == "My repeat"
+    report = upbench("report", output, "--output", tmp_path / "report", cwd=tmp_path)
+    assert report.returncode == 0, report.stderr
+    assert "My repeat" in (tmp_path / "report" / "results.md").read_text()
+
+
+def test_classes_that_break_the_contract_are_refused_with_what_they_returned(tmp_path: Path) -> None:
+    shutil.copy(OWN, tmp_path / "mine.py")
+    broken = "mine:TooSmall,mine:TooManyChannels,mine:NotANumber"
+    few = ["--upsampler", broken, "--scale", "2", "--channels", "4", "--size", "8x9"]
+    result = upbench("run", "--module", "mine:TooSmall", *few, "--output", tmp_path / "mine.json", cwd=tmp_path)
+    assert result.returncode == 1
+    small, many, not_finite = (line for line in result.stdout.splitlines() if line.startswith("  refused: mine:"))
+    given = "for an input of (1, 4, 8, 9), expected (1, 4, 16, 18)"
+    assert small.endswith(f": TooSmall returned shape (1, 4, 15, 18) {given}")
+    assert many.endswith(f": TooManyChannels returned shape (1, 8, 16, 18) {given}")
+    assert re.search(r": NotANumber returned values that are not finite, \d+\.\d% of them", not_finite)
+
+
+@pytest.mark.parametrize(
+    ("path", "sentence"),
+    [
+        ("nowhere:Class", "'nowhere:Class' is not an upsampler that can be imported: No module named 'nowhere'."),
+        ("mine:Missing", "'mine:Missing' is not an upsampler that can be imported: module 'mine' has no attribute"),
+        ("mine:no_class", "'mine:no_class' must be a class derived from torch.nn.Module; it is <function"),
+    ],
+)
+def test_a_path_that_leads_to_no_class_is_wrong_usage(path: str, sentence: str, tmp_path: Path) -> None:
+    shutil.copy(OWN, tmp_path / "mine.py")
+    result = upbench("run", "--module", path, "--output", tmp_path / "mine.json", cwd=tmp_path)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert sentence in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_an_installed_package_adds_its_upsampler_by_an_entry_point(tmp_path: Path) -> None:
+    shutil.copy(OWN, tmp_path / "theirs.py")
+    metadata = tmp_path / "theirs-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[upsample_bench.upsamplers]\nrepeat = theirs:Stated\n")
+    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
+    listed = upbench("list", "--json", environment={"PYTHONPATH": path})
+    assert listed.returncode == 0, listed.stderr
+    assert [row["title"] for row in json.loads(listed.stdout) if row["name"] == "repeat"] == ["My repeat"]
+    few = ["--upsampler", "repeat", "--scale", "2", "--channels", "4", "--size", "8x9", "--time-limit", "1"]
+    result = upbench("run", *few, "--output", tmp_path / "theirs.json", environment={"PYTHONPATH": path})
+    assert result.returncode == 0, result.stdout + result.stderr
+    (record,) = read_run(tmp_path / "theirs.json").records
+    assert (record.case.upsampler, record.measured, record.quantities["flops"]) == ("repeat", True, 0)
+
+
+def test_list_as_json_has_every_upsampler_once() -> None:
+    import upsample
+
+    rows = json.loads(upbench("list", "--json").stdout)
+    assert [row["name"] for row in rows] == upsample.names()
+    subpixel = next(row for row in rows if row["name"] == "subpixel")
+    assert (subpixel["params"], subpixel["macs_per_pixel"]) == (36 * 64 * 64 + 256, 36 * 64 * 64)
+
+
+def test_list_and_doctor_print_a_table() -> None:
+    assert "subpixel_staged" in upbench("list").stdout
+    doctor = upbench("doctor")
+    assert doctor.returncode == 0
+    for subject in ("cores", "load", "frequency", "allocator", "throttling"):
+        assert subject in doctor.stdout
+
+
+@pytest.mark.parametrize("command", ["run", "report", "compare", "list", "doctor"])
+def test_every_command_has_help_with_an_example(command: str) -> None:
+    result = upbench(command, "--help")
+    assert result.returncode == 0
+    assert f"Example: upbench {command}" in " ".join(result.stdout.split())
+
+
+def wait_for_lines(journal: Path, count: int) -> None:
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline:
+        if journal.exists() and journal.read_text().count("\n") >= count:
+            return
+        time.sleep(0.02)
+    raise TimeoutError(f"{journal} never had {count} lines")
+
+
+def test_a_sweep_killed_in_the_middle_is_continued_without_measuring_anything_twice(tmp_path: Path) -> None:
+    output = tmp_path / "out.json"
+    command = [sys.executable, "-m", "upbench", "run", *TINY, "--output", str(output)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as process:
+        wait_for_lines(Journal.path_for(output), 12)
+        process.kill()
+    before = Journal.path_for(output).read_text().splitlines()
+    assert not output.exists()
+    result = upbench("run", *TINY, "--output", output, "--resume")
+    assert result.returncode == 0, result.stderr
+    finished = [json.loads(line) for line in before[1:] if line.endswith("}")]
+    records = {record.case.id: record for record in read_run(output).records}
+    for entry in finished:
+        if entry.get("stage") == "launch" and entry["outcome"] == "ok":
+            kept = records[entry["case"]]
+            assert entry["pass"] in kept.quantities["launch_passes"] or not entry["fields"]["quiet"]
+            if entry["fields"]["quiet"]:
+                assert set(entry["fields"]["rounds_s"]) <= set(kept.rounds_s)
+    for record in records.values():
+        passes = record.quantities["launch_passes"] or []
+        assert len(passes) == len(set(passes))
+
+
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_it_keeps_the_journal_says_how_to_go_on_and_clears_up(tmp_path: Path, stop: signal.Signals) -> None:
+    output = tmp_path / "out.json"
+    # The name of a socket in tmp_path would be too long for the kernel.
+    with tempfile.TemporaryDirectory() as temporary:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "upbench", "run", *TINY, "--output", str(output)],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=_as_in_a_terminal,
+            env=os.environ | {"TMPDIR": temporary},
+        )
+        wait_for_lines(Journal.path_for(output), 6)
+        assert list(Path(temporary).glob("upbench-*"))
+        process.send_signal(stop)
+        _, stderr = process.communicate(timeout=30)
+        assert not list(Path(temporary).glob("upbench-*"))
+    assert process.returncode == 130
+    assert f"To go on: upbench run {' '.join(TINY)} --output {output} --resume" in stderr
+    assert "Traceback" not in stderr
+    for line in Journal.path_for(output).read_text().splitlines():
+        json.loads(line)
+
+
+def test_a_temporary_folder_that_cannot_hold_a_socket_is_named(tmp_path: Path) -> None:
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    result = subprocess.run(
+        [sys.executable, "-m", "upbench", "run", *TINY, "--output", str(tmp_path / "out.json")],
+        capture_output=True,
+        text=True,
+        env=os.environ | {"TMPDIR": str(folder)},
+    )
+    assert (result.returncode, result.stderr.strip()) == (
+        1,
+        f"upbench: the fork server's socket would have too long a name in {folder}: "
+        "set TMPDIR to a folder with a shorter one.",
+    )
+
+
+def _as_in_a_terminal() -> None:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
+    mine, theirs = pty.openpty()
+    command = [sys.executable, "-m", "upbench", "run", *TINY, "--output", str(tmp_path / "out.json")]
+    with subprocess.Popen(
+        command, stderr=theirs, stdout=subprocess.DEVNULL, env=os.environ | {"TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while process.poll() is None or not seen:
+            try:
+                seen += os.read(mine, 65536)
+            except OSError:
+                break
+    os.close(mine)
+    assert "measuring" in seen.decode(errors="replace")
+    assert "━" in seen.decode(errors="replace")

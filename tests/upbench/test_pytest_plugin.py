@@ -1,0 +1,185 @@
+"""The pytest front, tested by running pytest in pytest."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from upbench.records.record import read_run
+from upbench.records.statistics import Interval
+
+from tests.upbench.test_cli import upbench
+
+pytest_plugins = ["pytester"]
+
+TINY = ("--upsamplers", "subpixel", "--scales", "2", "--channels", "4", "--sizes", "8x9")
+SUITE = ("--pyargs", "upbench.suite")
+THEIRS = """
+def test_theirs(benchmark):
+    benchmark(sum, range(10))
+
+def test_not_a_benchmark():
+    pass
+"""
+
+WORK = """
+from ours import work
+
+def test_work(benchmark):
+    benchmark(work)
+"""
+WRONG_BY_A_THOUSANDTH = """
+
+_right = SubPixel.__init__
+
+def _wrong(self, *arguments, **options):
+    _right(self, *arguments, **options)
+    for parameter in self.parameters():
+        parameter.data *= 1.001
+
+SubPixel.__init__ = _wrong
+"""
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(autouse=True)
+def not_in_a_worker_of_xdist(monkeypatch: pytest.MonkeyPatch) -> None:
+    # pytest-benchmark turns itself off where it sees the variable, and the runs in here are no workers.
+    monkeypatch.delenv("PYTEST_XDIST_WORKER", raising=False)
+
+
+def test_the_literal_flag_runs_the_benchmarks_and_only_them(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(THEIRS)
+    result = pytester.runpytest_subprocess("--benchmark")
+    result.assert_outcomes(passed=1, skipped=1)
+    result.stdout.fnmatch_lines(["*test_theirs*"])
+
+
+def test_without_the_flag_nothing_changes(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(THEIRS)
+    pytester.runpytest_subprocess().assert_outcomes(passed=2)
+
+
+def test_the_flag_finds_a_projects_benchmarks_by_its_ini_option(pytester: pytest.Pytester) -> None:
+    pytester.makeini("[pytest]\ntestpaths = tests\nbenchmark_paths = speed")
+    pytester.makepyfile(**{"tests/test_a": "def test_a(benchmark): assert False", "speed/test_b": THEIRS})
+    pytester.runpytest_subprocess("--benchmark").assert_outcomes(passed=1, skipped=1)
+    pytester.runpytest_subprocess("--benchmark", "tests").assert_outcomes(failed=1)
+
+
+def test_the_plugin_loads_no_torch_into_foreign_runs(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        "import sys\ndef test_light(benchmark):\n    benchmark(int)\n    assert 'torch' not in sys.modules"
+    )
+    pytester.runpytest_subprocess("--benchmark", "--benchmark-json=out.json").assert_outcomes(passed=1)
+    assert "upsample_bench" not in json.loads((pytester.path / "out.json").read_text())
+
+
+def test_the_axes_do_not_get_in_the_way_of_a_foreign_conftest(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--threads')")
+    pytester.makepyfile(THEIRS)
+    pytester.runpytest_subprocess("--benchmark", "--threads=3").assert_outcomes(passed=1, skipped=1)
+
+
+def test_the_flag_needs_pytest_benchmark(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("def test_plain(): pass")
+    result = pytester.runpytest_subprocess("--benchmark", "-p", "no:benchmark")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*--benchmark needs the plugin pytest-benchmark*"])
+
+
+def test_our_suite_writes_records_that_agree_with_upbench_run(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("--benchmark", *SUITE, *TINY, "--benchmark-json=ours.json")
+    result.assert_outcomes(passed=1)
+    run = read_run(pytester.path / "ours.json")
+    (record,) = run.records
+    assert record.measured
+    assert run.facts["limits"]
+    assert run.fingerprint["cpu"]
+
+    output = pytester.path / "cli.json"
+    axes = ("--upsampler", "subpixel", "--scale", "2", "--channels", "4", "--size", "8x9", "--time-limit", "1")
+    assert upbench("run", *axes, "--output", output).returncode == 0
+    (other,) = read_run(output).records
+    assert record.case == other.case
+    exact = ("macs", "flops", "params", "min_bytes", "peak_tensor_bytes", "peak_allocated_bytes", "definition_error")
+    assert {name: record.quantities[name] for name in exact} == {name: other.quantities[name] for name in exact}
+    assert isinstance(record.latency, Interval)
+
+    document = json.loads((pytester.path / "ours.json").read_text())
+    (benchmark,) = document["benchmarks"]
+    assert benchmark["group"] == record.case.cell.label
+    assert benchmark["options"]["timer"] == "worker_clock"
+    # What pytest-benchmark computed from the replay is what the engine measured.
+    assert benchmark["stats"]["rounds"] == len(record.rounds_s)
+    low, high = sorted(record.quantities["launch_medians_s"])[0], sorted(record.quantities["launch_medians_s"])[-1]
+    assert low * 0.999 <= benchmark["stats"]["median"] <= high * 1.001
+    assert upbench("report", pytester.path / "ours.json", "--output", pytester.path / "plots").returncode == 0
+
+
+def test_pytest_benchmarks_own_options_work_on_our_suite(pytester: pytest.Pytester) -> None:
+    options = ("--benchmark-autosave", "--benchmark-group-by=group", "--benchmark-storage=saved")
+    pytester.runpytest_subprocess("--benchmark", *SUITE, *TINY, *options).assert_outcomes(passed=1)
+    again = pytester.runpytest_subprocess("--benchmark", *SUITE, *TINY, *options, "--benchmark-compare")
+    again.assert_outcomes(passed=1)
+    again.stdout.fnmatch_lines(["*benchmark 'x2-c4-4to4-8x9*2 tests*"])
+    saved = list(Path(pytester.path, "saved").rglob("*.json"))
+    assert len(saved) == 2
+    assert read_run(saved[0]).records[0].quantities["launch_medians_s"]
+
+
+def test_disabled_benchmarks_check_the_output_without_timing(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess(*SUITE, *TINY, "--benchmark-disable")
+    result.assert_outcomes(passed=1)
+
+
+def test_an_unsupported_case_is_skipped_with_its_reason(pytester: pytest.Pytester) -> None:
+    axes = ("--upsamplers", "nearest_conv_staged", "--scales", "3", "--channels", "4", "--sizes", "8")
+    result = pytester.runpytest_subprocess("--benchmark", *SUITE, *axes, "-rs")
+    result.assert_outcomes(skipped=1)
+    result.stdout.fnmatch_lines(["*scales 2, 4, 8*"])
+
+
+def test_a_wrong_axis_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    result = pytester.runpytest_subprocess("--benchmark", *SUITE, "--upsamplers", "subpixl")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR or "did you mean 'subpixel'" in result.stdout.str()
+    assert "did you mean 'subpixel'" in result.stdout.str() + result.stderr.str()
+
+
+def commit_all(folder: Path) -> None:
+    for command in ("init -q", "add -A", "-c user.name=a -c user.email=a@b commit -qm first"):
+        subprocess.run(["git", *command.split()], cwd=folder, check=True)
+
+
+def test_a_gate_takes_the_place_of_the_tests_and_fails_the_session(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(**{"ours": "def work():\n    return sum(range(1000))", "benchmarks/test_work": WORK})
+    commit_all(pytester.path)
+    unchanged = pytester.runpytest_subprocess("--benchmark-gate=HEAD", "benchmarks")
+    # Whether the machine is quiet enough to decide is not this test's question.
+    assert unchanged.ret in (0, 3)
+    unchanged.stdout.fnmatch_lines(["*benchmarks/test_work.py::test_work*"])
+    pytester.makepyfile(ours="def work():\n    raise RuntimeError('broken on purpose')")
+    broken = pytester.runpytest_subprocess("--benchmark-gate", "HEAD", "benchmarks")
+    assert broken.ret == 1
+    broken.stdout.fnmatch_lines(["REGRESSION: *failed on the candidate side: *broken on purpose*"])
+
+
+def test_a_gate_against_an_unknown_commit_is_a_usage_error(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(**{"benchmarks/test_work": WORK})
+    commit_all(pytester.path)
+    result = pytester.runpytest_subprocess("--benchmark-gate=nowhere", "benchmarks")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*There is no commit 'nowhere'*"])
+
+
+def test_a_gate_on_our_own_suite_sees_that_an_output_differs(tmp_path: Path) -> None:
+    subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(tmp_path)], check=True)
+    source = tmp_path / "upsample" / "subpixel.py"
+    source.write_text(source.read_text() + WRONG_BY_A_THOUSANDTH)
+    axes = ("--upsamplers", "subpixel", "--scales", "2", "--channels", "4", "--sizes", "8", "--out-channels", "same")
+    result = upbench("gate", "--against", "HEAD", "--budget", "0", "bench/upbench/suite", *axes, cwd=tmp_path)
+    assert result.returncode == 1
+    assert "REGRESSION: bench/upbench/suite/test_upsamplers.py::test_upsampler[subpixel-" in result.stdout
+    assert "the output differs by 1.0e-03 of its largest value, allowed 1e-05" in result.stdout
