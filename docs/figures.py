@@ -28,7 +28,7 @@ import upsample
 from upsample.exact import NormalForm
 from upsample.exact.axis import TOLERANCE, Axis
 from upsample.exact.blocks import phase_sets
-from upsample.transposed import TransposedPhases, exact_padding, zero_stuff, zero_stuffed_conv
+from upsample.families.transposed import TransposedPhases, exact_padding, zero_stuff, zero_stuffed_conv
 
 Grid = npt.NDArray[Any]
 Colour = str | tuple[float, float, float]

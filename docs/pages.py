@@ -18,10 +18,10 @@ import mkdocs_gen_files
 import torch
 from mkdocs.structure.files import InclusionLevel
 from mkdocs_gen_files.editor import FilesEditor
-from upbench.cases.listing import Row, listing
 
 import upsample
 from docs.figures import DRAWINGS, stem
+from upbench.cases.listing import Row, listing
 
 FIGURES = {
     "transposed": ("zero-stuffing", "phases", "overlap", "shuffle"),

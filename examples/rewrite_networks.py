@@ -23,13 +23,13 @@ from typing import Any
 import torch
 from tabulate import tabulate
 from torch import Tensor, nn
+
+import upsample
+from examples.networks import EDSR, FSRCNN, RRDBNet, UNet
 from upbench.cases import inputs
 from upbench.meters.allocated_memory import peak_allocated_bytes
 from upbench.processes.allocator import PINNED_ENVIRONMENT
 from upbench.records.record import write_whole
-
-import upsample
-from examples.networks import EDSR, FSRCNN, RRDBNet, UNet
 
 NETWORKS: dict[str, tuple[Callable[[], nn.Module], int, int]] = {
     "RRDBNet": (RRDBNet, 3, 48),

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from matplotlib.testing.compare import compare_images
+
+import upsample
 from upbench.gate.rates import read_trial
 from upbench.records.record import read_run
 from upbench.report import write_report, write_trial_report
-
-import upsample
 
 ROOT = Path(__file__).parent.parent
 REPORTS = {

@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 from tabulate import tabulate
+
+import upsample
+from examples.rewrite_networks import HEADERS, rows
 from upbench.gate.rates import (
     SHARES,
     detections,
@@ -26,9 +29,6 @@ from upbench.report.evidence import gather
 from upbench.report.exact_section import findings
 from upbench.report.summary import summarise
 from upbench.report.tables import results_table
-
-import upsample
-from examples.rewrite_networks import HEADERS, rows
 from upsample import GuidedUpsampler as Guided
 
 ROOT = Path(__file__).parent.parent

@@ -23,8 +23,9 @@ from upsample.contract import (
     Work,
 )
 from upsample.cost import Cost, cost
-from upsample.exact import exact_forms, rewrite
-from upsample.subpixel import icnr_, pixel_shuffle
+from upsample.exact import exact_forms
+from upsample.families.subpixel import icnr_, pixel_shuffle
+from upsample.rewriting import rewrite
 
 __all__ = [
     "AnyUpsampler",

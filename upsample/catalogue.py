@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-import upsample
+from upsample import families
 from upsample.adopted import adopt, adopted_card
 from upsample.contract import (
     AnyUpsampler,
@@ -78,8 +78,8 @@ def register(*cards: Card) -> Callable[[UpsamplerClass], UpsamplerClass]:
 
 @cache
 def _import_families() -> None:
-    for module in pkgutil.iter_modules(upsample.__path__):
-        importlib.import_module(f"{upsample.__name__}.{module.name}")
+    for module in pkgutil.iter_modules(families.__path__):
+        importlib.import_module(f"{families.__name__}.{module.name}")
 
 
 @cache

@@ -15,11 +15,11 @@ import time
 from pathlib import Path
 
 import pytest
-from upbench.records.record import read_run, write_run
-from upbench.sweep.journal import Journal
 
 import upsample
 from tests.upbench.synthetic import case, measured, run_of, small_run
+from upbench.records.record import read_run, write_run
+from upbench.sweep.journal import Journal
 
 TINY = [
     "--upsampler",

@@ -7,10 +7,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from upbench.records.record import read_run
-from upbench.records.statistics import Interval
 
 from tests.upbench.test_cli import upbench
+from upbench.records.record import read_run
+from upbench.records.statistics import Interval
 
 pytest_plugins = ["pytester"]
 
@@ -176,7 +176,7 @@ def test_a_gate_against_an_unknown_commit_is_a_usage_error(pytester: pytest.Pyte
 
 def test_a_gate_on_our_own_suite_sees_that_an_output_differs(tmp_path: Path) -> None:
     subprocess.run(["git", "clone", "-q", "--shared", str(ROOT), str(tmp_path)], check=True)
-    source = tmp_path / "upsample" / "subpixel.py"
+    source = tmp_path / "upsample" / "families" / "subpixel.py"
     source.write_text(source.read_text() + WRONG_BY_A_THOUSANDTH)
     axes = ("--upsamplers", "subpixel", "--scales", "2", "--channels", "4", "--sizes", "8", "--out-channels", "same")
     result = upbench("gate", "--against", "HEAD", "--budget", "0", "bench/upbench/suite", *axes, cwd=tmp_path)

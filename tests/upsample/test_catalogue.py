@@ -13,10 +13,10 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
-from upbench.meters.opcount import count_operators
 
 import upsample
 from tests.specimens import FRACTIONAL, inputs_of, small_options, supported, trained
+from upbench.meters.opcount import count_operators
 
 
 @dataclass(frozen=True)

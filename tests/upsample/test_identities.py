@@ -11,16 +11,16 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 import upsample
-from upsample import reassembly
-from upsample.reassembly import (
+from upsample.families import reassembly
+from upsample.families.reassembly import (
     Border,
     affinity,
     affinity_by_definition,
     reassemble,
     reassemble_by_definition,
 )
+from upsample.families.transposed import Transposed, TransposedPhases, ZeroStuffing, zero_stuff
 from upsample.resampling import Mode, interpolate, sampling_matrix
-from upsample.transposed import Transposed, TransposedPhases, ZeroStuffing, zero_stuff
 
 channels = st.integers(1, 5)
 scales = st.sampled_from([2, 3, 4])

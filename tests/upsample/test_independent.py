@@ -18,8 +18,8 @@ from resize_right import interp_methods
 from torch import nn
 
 import upsample
+from upsample.families.transposed import zero_stuff
 from upsample.resampling import Mode, interpolate, interpolate_by_definition, sampling_matrix
-from upsample.transposed import zero_stuff
 
 close: Any = {"rtol": 1e-12, "atol": 1e-12}
 single: Any = {"rtol": 2e-5, "atol": 2e-5}

@@ -14,8 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import upsample
-from upsample.exact import rewriting
 from upsample.exact.forms import FORMS, Shuffled
+from upsample.rewriting import rewriter
 
 USUAL = ("usual", "a", "before")
 """What times are taken of under these names is the network as it was."""
@@ -31,7 +31,7 @@ def prefer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
                 call()
             return {name: [1.0 if name == form else 3.0 if name in USUAL else 2.0] * 9 for name in calls}
 
-        monkeypatch.setattr(rewriting, "interleaved", times)
+        monkeypatch.setattr(rewriter, "interleaved", times)
 
     decide("shuffled")
     return decide

@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from upsample.contract import UnsupportedError, Work, conv_work
 from upsample.exact.axis import Axis
 from upsample.exact.blocks import Window, all_phases, interleave, phase_sets
-from upsample.exact.form import ExactForm, exporting
+from upsample.exact.exact_form import ExactForm, exporting
 from upsample.exact.layers import conv_padding
 from upsample.exact.normal_form import Kernels, NormalForm
 from upsample.resampling import FLOPS_PER_OUTPUT, Mode
@@ -496,7 +496,7 @@ def each_form(
 ) -> Iterator[tuple[str, ExactForm | UnsupportedError]]:
     """Yield the name of every form, and the form itself or why it does not exist.
 
-    The arguments are those of :class:`upsample.exact.form.ExactForm`.
+    The arguments are those of :class:`upsample.exact.exact_form.ExactForm`.
     """
     for name, form in FORMS.items():
         try:

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError
 from upsample.exact.axis import convolution_axis, interpolation_axis, shuffle_axis, transposed_axis
-from upsample.transposed import zero_stuff
+from upsample.families.transposed import zero_stuff
 
 
 @dataclass(frozen=True)

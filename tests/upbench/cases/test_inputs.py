@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 from skimage import data
+
 from upbench.cases import inputs
 
 

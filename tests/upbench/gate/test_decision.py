@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
+
 from upbench.gate import decision
 from upbench.gate.decision import (
     CONFIRMING,

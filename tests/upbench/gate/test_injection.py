@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+
 from upbench.errors import UsageError
 from upbench.gate.injection import slow_down
 

@@ -11,11 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.upbench.gate.foreign_project import Project, Result
 from upbench.gate.launch import LiveProcess
 from upbench.gate.live import Benchmark
 from upbench.gate.trees import Side
-
-from tests.upbench.gate.foreign_project import Project, Result
 
 UNJUDGED = ("--against", "HEAD", "--latency", "advise", "--budget", "0")
 LONGEST_START_S, LONGEST_END_S = 120.0, 20.0

@@ -11,6 +11,7 @@ from xml.etree import ElementTree
 
 import pytest
 from rich.console import Console
+
 from upbench.gate.decision import Decision, Evidence, Outcome, Rule, Series, Verdict
 from upbench.gate.output import (
     HEADINGS,

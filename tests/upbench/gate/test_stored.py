@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
+from tests.upbench.synthetic import case, measured, refused, run_of
 from upbench.gate.decision import Decision, Rule, Verdict
 from upbench.gate.stored import decide_stored
 from upbench.records.record import Record, Run
-
-from tests.upbench.synthetic import case, measured, refused, run_of
 
 STEADY = (1.0e-3, 1.01e-3, 1.0e-3, 0.99e-3, 1.0e-3)
 NAME = case("subpixel").id

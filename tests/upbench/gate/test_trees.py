@@ -9,10 +9,10 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from upbench.errors import UsageError
-from upbench.gate.trees import find_suite, two_sides
 
 from tests.upbench.gate.foreign_project import CODE, Project, Result
+from upbench.errors import UsageError
+from upbench.gate.trees import find_suite, two_sides
 
 UNJUDGED = ("--against", "HEAD", "--latency", "advise", "--budget", "0")
 

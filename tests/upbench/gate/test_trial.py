@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from scipy import stats
 from tabulate import tabulate
+
 from upbench.errors import UsageError
 from upbench.gate import procedure, trial
 from upbench.gate.decision import Evidence, Rule, Series, decide

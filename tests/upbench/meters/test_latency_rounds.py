@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+
 from upbench.meters.latency import LAUNCH_S, LEAST_ROUNDS, QUIET_S, Rounds
 from upbench.processes.control import DISTURBED, Control, quiet_time
 

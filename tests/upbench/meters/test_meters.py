@@ -8,6 +8,8 @@ from typing import Any
 import pytest
 import torch
 from torch import nn
+
+import upsample
 from upbench import meters
 from upbench.cases import inputs
 from upbench.cases.case import Case, Cell
@@ -19,10 +21,8 @@ from upbench.processes.isolation import Isolation, UnsupportedCaseError
 from upbench.processes.stopwatch import CudaEvents, WallClock
 from upbench.runtimes.workload import Workload, build, prepare
 from upbench.sweep import worker
-
-import upsample
 from upsample.contract import Work
-from upsample.subpixel import SubPixel
+from upsample.families.subpixel import SubPixel
 
 MIB = 2**20
 

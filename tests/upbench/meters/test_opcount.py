@@ -11,15 +11,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from upbench.meters.opcount import Count, OperatorCounter, UnknownOperatorError, count_operators
 
 import upsample
 from tests.specimens import inputs_of, supported, trained
+from upbench.meters.opcount import Count, OperatorCounter, UnknownOperatorError, count_operators
 from upsample.exact.forms import usual_work
-from upsample.filtered import FilteredConv
-from upsample.interpolation import InterpolateConv
-from upsample.subpixel import NearestShuffleConv
-from upsample.wavelet import InverseWavelet
+from upsample.families.filtered import FilteredConv
+from upsample.families.interpolation import InterpolateConv
+from upsample.families.subpixel import NearestShuffleConv
+from upsample.families.wavelet import InverseWavelet
 
 names = pytest.mark.parametrize("name", upsample.names())
 

@@ -7,10 +7,10 @@ import signal
 from collections.abc import Callable
 
 import pytest
-from upbench.processes.allocator import PINNED_ENVIRONMENT
-from upbench.processes.isolation import Isolation, ServerError
 
 from tests.upbench import misbehaving
+from upbench.processes.allocator import PINNED_ENVIRONMENT
+from upbench.processes.isolation import Isolation, ServerError
 
 
 @pytest.fixture(scope="module")

@@ -8,9 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
-from upbench.records.record import RecordError, build_record, read_run, write_run
 
 from tests.upbench.synthetic import case, launches, measured, run_of, small_run
+from upbench.records.record import RecordError, build_record, read_run, write_run
 
 
 @pytest.fixture

@@ -14,14 +14,14 @@ from selenium import webdriver
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
+
+from tests.upbench.synthetic import case, measured, refused, run_of, small_run
 from upbench.records.record import RecordError, Run
 from upbench.report import write_report
 from upbench.report.claims import judge_claims
 from upbench.report.evidence import gather
 from upbench.report.summary import summarise
 from upbench.report.tables import answers_table, results_table
-
-from tests.upbench.synthetic import case, measured, refused, run_of, small_run
 
 GOLDEN = Path(__file__).parent / "golden"
 TABLES = ("answers.md", "answers.tex", "answers.csv", "results.md", "results.tex")

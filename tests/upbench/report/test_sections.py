@@ -7,6 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.upbench.synthetic import case, measured, run_of, small_run
 from upbench.records.record import Record, Run
 from upbench.report import write_report
 from upbench.report.claims import judge_claims
@@ -14,8 +16,6 @@ from upbench.report.evidence import gather
 from upbench.report.exact_section import findings, forms_table, in_each_cell, of_any_runtime
 from upbench.report.runtime_section import findings as runtime_findings
 from upbench.report.runtime_section import runtimes_table
-
-from tests.upbench.synthetic import case, measured, run_of, small_run
 
 FORM = "nearest_conv.phases"
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from typer.testing import CliRunner
+
 from upbench.cli import app
 from upbench.gate.rates import SCHEMA, TRIAL
 from upbench.report import write_trial_report

@@ -10,6 +10,8 @@ import pytest
 import torch
 from torch import nn
 from torch._inductor.cpu_vec_isa import VecISA
+
+import upsample
 from upbench import runtimes
 from upbench.cases import grid
 from upbench.cases.case import Case, Cell
@@ -18,8 +20,6 @@ from upbench.runtimes import ConversionError, onnx
 from upbench.runtimes.eager import Eager
 from upbench.runtimes.workload import build, gradients_as_in
 from upbench.sweep import worker
-
-import upsample
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 

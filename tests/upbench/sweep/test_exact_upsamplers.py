@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import pytest
 import torch
+
+import upsample
 from upbench import meters
 from upbench.cases import grid
 from upbench.cases.case import Case, Cell
 from upbench.cases.listing import listing
 from upbench.runtimes.workload import build
-
-import upsample
 from upsample.exact.forms import FORMS
 
 BASES = ("transposed", "transposed_9x9", "subpixel", "subpixel_staged", "nearest_conv", "bicubic_conv", "conv_bilinear")

@@ -6,6 +6,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+
 from upbench.sweep.journal import Journal, JournalError
 
 HEADER = {"schema": 1, "cases": ["a", "b"], "commit": "abc"}

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.upbench.synthetic import case
 from upbench.cases.case import Case
 from upbench.machine.limits import Limits
 from upbench.processes.isolation import Outcome
 from upbench.sweep import worker
 from upbench.sweep.schedule import MachineError, MemoryLog, Settings, Sweep
-
-from tests.upbench.synthetic import case
 
 CASES = [case(name, scale) for scale in (2, 3) for name in ("nearest_conv", "subpixel", "transposed")]
 EXAMINED = {"flops": 80_000_000, "min_bytes": 1_600, "params": 3}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from upbench.sweep.stopping import OutOfTime, Precise, Progress, Spent, first_reason
 
 RULES = (Precise(0.03, least_launches=5), Spent(10.0, least_launches=5, most_launches=12), OutOfTime(60.0))

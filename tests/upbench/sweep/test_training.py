@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 import torch
+
+import upsample
 from upbench import meters
 from upbench.cases.case import Case, Cell
 from upbench.meters.agreement import WrongOutputError
 from upbench.runtimes.workload import TrainingStep, Workload, build, gradients_as_in, is_network, prepare
-
-import upsample
-from upsample.subpixel import SubPixel
+from upsample.families.subpixel import SubPixel
 
 CHANNELS, SIDE = 8, 12
 

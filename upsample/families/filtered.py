@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from upsample.catalogue import register
 from upsample.contract import Card, Upsampler, Work, conv_work, same_padding, stage_factors
-from upsample.subpixel import icnr_, pixel_shuffle
+from upsample.families.subpixel import icnr_, pixel_shuffle
 
 
 @register(

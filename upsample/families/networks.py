@@ -30,8 +30,8 @@ from upsample.contract import (
     leaky_relu_by_definition,
     stage_factors,
 )
+from upsample.families.transposed import exact_padding, zero_stuffed_conv
 from upsample.resampling import interpolate, interpolate_by_definition, interpolation_work
-from upsample.transposed import exact_padding, zero_stuffed_conv
 
 
 class _Network(Upsampler):

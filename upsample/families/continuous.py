@@ -29,7 +29,7 @@ from torch import Tensor, nn
 
 from upsample.catalogue import register
 from upsample.contract import Card, Scale, UnsupportedError, UpsampleError, Upsampler, Work, conv_work
-from upsample.sampling import precise
+from upsample.families.sampling import precise
 
 NUDGE = 1e-6
 """Moves positions that lie on a pixel's centre, so that rounding does not decide which neighbours they have."""

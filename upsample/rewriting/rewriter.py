@@ -1,9 +1,9 @@
 """Rewrite the upsamplers of a network into the exact form that is fastest here, and prove that its output stays.
 
-Every chain of linear layers around an upsampler (:mod:`upsample.exact.sites`) is split into parts, each in one of its
-exact forms (:mod:`upsample.exact.forms`); all are measured on what the chain is really given, in turn, and the fastest
-split replaces the chain where its gain is certain. Parameters stay what and where they are: the rewritten network's
-``state_dict`` has the same names, and gradients reach the same tensors.
+Every chain of linear layers around an upsampler (:mod:`upsample.rewriting.sites`) is split into parts, each in one of
+its exact forms (:mod:`upsample.exact.forms`); all are measured on what the chain is really given, in turn, and the
+fastest split replaces the chain where its gain is certain. Parameters stay what and where they are: the rewritten
+network's ``state_dict`` has the same names, and gradients reach the same tensors.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ import torch
 from torch import Tensor, fx, nn
 
 from upsample.contract import UnsupportedError, UpsampleError
-from upsample.exact.form import ExactForm, Kept
+from upsample.exact.exact_form import ExactForm, Kept
 from upsample.exact.forms import FORMS, each_form, usual_work
-from upsample.exact.measure import Prepare, difference, eager, gain, interleaved, tensors, tolerance
-from upsample.exact.report import Report, Site
-from upsample.exact.sites import GROWING, Chain, Recorder, find, has_parameters, segments, why_not
+from upsample.rewriting.proof import Prepare, difference, eager, gain, interleaved, tensors, tolerance
+from upsample.rewriting.report import Report, Site
+from upsample.rewriting.sites import GROWING, Chain, Recorder, find, has_parameters, segments, why_not
 
 MOST_WORK = 2.0
 """A form with more arithmetic than this times the layers' own is not measured."""

@@ -32,8 +32,8 @@ from upsample.contract import (
     softmax_work,
     stage_factors,
 )
+from upsample.families.sampling import FLOPS_PER_SAMPLE, precise, sample_bilinear_by_definition
 from upsample.resampling import interpolate, interpolate_by_definition
-from upsample.sampling import FLOPS_PER_SAMPLE, precise, sample_bilinear_by_definition
 
 
 class _PixelAttentionStage(nn.Module):

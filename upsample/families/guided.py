@@ -1,7 +1,8 @@
 """Upsampling with a guide: high-resolution features, or an image, say where the edges are.
 
 A decoder's low-resolution features and an encoder's high-resolution ones meet in each of these operators. The guide
-decides the kernel with which every output pixel is reassembled (:mod:`upsample.reassembly`) from its neighbourhood.
+decides the kernel with which every output pixel is reassembled from its neighbourhood
+(:mod:`upsample.families.reassembly`).
 
 Sources: Lu et al. (SAPA), NeurIPS 2022; Lu et al. (FADE), ECCV 2022; Kopf et al., SIGGRAPH 2007, for joint bilateral
 upsampling, in the learned form of Fu et al. (FeatUp), ICLR 2024; Badrinarayanan et al. (SegNet), TPAMI 2017, for
@@ -28,7 +29,7 @@ from upsample.contract import (
     softmax_work,
     stage_factors,
 )
-from upsample.reassembly import (
+from upsample.families.reassembly import (
     affinity,
     affinity_by_definition,
     by_phase,

@@ -22,7 +22,7 @@ from torch import Tensor, nn
 
 from upsample.catalogue import register
 from upsample.contract import Card, UnsupportedError, UpsampleError, Upsampler, Work, conv_work
-from upsample.subpixel import pixel_shuffle
+from upsample.families.subpixel import pixel_shuffle
 
 FLOPS_PER_SAMPLE = 8
 """Of one value looked up bilinearly at an arbitrary position."""

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from upsample.exact.report import Gain
+from upsample.rewriting.report import Gain
 
 Call = Callable[[], object]
 Prepare = Callable[[nn.Module, tuple[Tensor, ...]], Call]

@@ -1,0 +1,9 @@
+"""Where in a network exact forms fit: sites, what is measured there, the proof that outputs stay, and the report.
+
+How a form computes is none of this room's business, nor what the harness makes of times.
+"""
+
+from upsample.rewriting.report import Report, Site
+from upsample.rewriting.rewriter import rewrite
+
+__all__ = ["Report", "Site", "rewrite"]
