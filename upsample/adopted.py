@@ -1,4 +1,4 @@
-"""A class that knows nothing of this library, taken in as an upsampler.
+"""Upsamplers from elsewhere: a class by its path or from an installed package, even one that knows nothing of us.
 
 Any ``torch.nn.Module`` built from ``(in_channels, out_channels, scale)`` will do. It promises no definition of its own,
 so that its output is only held against its own in float64, and no closed form, so that its work is what is counted.
@@ -6,13 +6,21 @@ so that its output is only held against its own in float64, and no closed form, 
 
 from __future__ import annotations
 
+import importlib
 import inspect
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
 from torch import Tensor, nn
 
-from upsample.contract import AnyUpsampler, Card, Scale, UpsampleError, Upsampler, Work
+from upsample.contract import AnyUpsampler, Card, Scale, UnknownUpsamplerError, UpsampleError, Upsampler, Work
+from upsample.registry import Entry, Source
+
+ENTRY_POINTS = "upsample_bench.upsamplers"
+"""The group of entry points by which an installed package adds an upsampler: its name, and ``package.module:Class``."""
 
 
 def adopt(cls: type[nn.Module]) -> type[AnyUpsampler]:
@@ -56,3 +64,34 @@ class _Adopted(Upsampler):
 
     def work(self, batch: int, height: int, width: int) -> Work:
         raise UpsampleError(f"{type(self).__name__} states no closed form of its work; count its operators instead.")
+
+
+@cache
+def _installed() -> Mapping[str, EntryPoint]:
+    """What installed packages offer, by name; none is imported before it is asked for."""
+    return {point.name: point for point in entry_points(group=ENTRY_POINTS)}
+
+
+def _from_installed(name: str) -> Entry | None:
+    point = _installed().get(name)
+    return None if point is None else _imported(name, point.value)
+
+
+def _from_path(name: str) -> Entry | None:
+    return _imported(name, name) if ":" in name else None
+
+
+def _imported(name: str, path: str) -> Entry:
+    """Import ``package.module:Class`` and adopt it as ``name``."""
+    module_name, _, class_name = path.partition(":")
+    try:
+        cls = getattr(importlib.import_module(module_name), class_name)
+    except Exception as error:  # a module of somebody else's may raise anything
+        raise UnknownUpsamplerError(f"{path!r} is not an upsampler that can be imported: {error}.") from error
+    if not isinstance(cls, type) or not issubclass(cls, nn.Module):
+        raise UpsampleError(f"{path!r} must be a class derived from torch.nn.Module; it is {cls!r}.")
+    return Entry(adopted_card(name, cls), adopt(cls))
+
+
+INSTALLED = Source(_from_installed, _installed)
+BY_PATH = Source(_from_path)

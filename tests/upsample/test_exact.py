@@ -203,9 +203,21 @@ def test_a_form_is_compiled_as_one_graph(mode: str, form: str) -> None:
         torch.testing.assert_close(made, module(input))
 
 
-def test_a_bank_too_large_to_keep_is_no_form() -> None:
-    two = [nn.Conv2d(64, 4 * 64, 5, padding=2), nn.PixelShuffle(2), nn.Conv2d(64, 64, 5, padding=2)]
-    refused = dict(each_form(two))["mixed_shuffled"]
+CIRCULAR = [
+    nn.Conv2d(2, 18, 5, padding="same", padding_mode="circular"),
+    nn.PixelShuffle(3),
+    nn.Conv2d(2, 3, 3, padding=(2, 3), dilation=2, padding_mode="circular"),
+]
+"""Few channels, but a wide ring: its kernels took 13 GB and 44 s to work out."""
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [[nn.Conv2d(64, 4 * 64, 5, padding=2), nn.PixelShuffle(2), nn.Conv2d(64, 64, 5, padding=2)], CIRCULAR],
+    ids=["many channels", "a wide ring"],
+)
+def test_a_bank_too_large_to_keep_is_no_form(layers: list[nn.Module]) -> None:
+    refused = dict(each_form(layers))["mixed_shuffled"]
     assert str(refused) == "a bank with an input for each tap and output channel would be too large."
 
 

@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import upsample
-from upsample.exact.forms import FORMS, Shuffled
+from upsample.exact.forms import FORMS
+from upsample.exact.shuffled import Shuffled
 from upsample.rewriting import rewriter
 
 USUAL = ("usual", "a", "before")

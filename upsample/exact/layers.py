@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from math import prod
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.contract import UnsupportedError
+from upsample.contract import UnsupportedError, Work
 from upsample.exact.axis import convolution_axis, interpolation_axis, shuffle_axis, transposed_axis
 from upsample.families.transposed import zero_stuff
+from upsample.resampling import FLOPS_PER_OUTPUT, Mode
 
 
 @dataclass(frozen=True)
@@ -133,6 +136,28 @@ def _upsample(layer: nn.Upsample) -> Stage:
 def _zero_stuff(layer: ZeroStuff) -> Stage:
     axis = partial(transposed_axis, 1, layer.scale, 0, layer.scale - 1, 1)
     return Stage((axis, axis), (layer.scale, layer.scale), _unchanged)
+
+
+def usual_work(layers: Sequence[nn.Module], input: Tensor) -> Work:
+    """Return the arithmetic of the layers themselves on an input like this one."""
+    work, meta = Work(), input.to("meta")
+    for layer in layers:
+        before = meta
+        with torch.no_grad():
+            meta = deepcopy(layer).to("meta")(before)
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            positions = (before if isinstance(layer, nn.ConvTranspose2d) else meta)[:, 0].numel()
+            pairs = layer.in_channels * layer.out_channels // layer.groups
+            work += Work(flops=2 * positions * pairs * prod(layer.kernel_size))
+        elif isinstance(layer, nn.Upsample):
+            work += Work(flops=flops_per_output(layer) * meta.numel())
+    return work
+
+
+def flops_per_output(layer: nn.Module) -> int:
+    """Return what an interpolation costs for each value that it makes."""
+    assert isinstance(layer, nn.Upsample)
+    return FLOPS_PER_OUTPUT[cast(Mode, layer.mode)]
 
 
 def _unchanged(before: Tensor | None) -> Tensor | None:

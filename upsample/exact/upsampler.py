@@ -9,6 +9,7 @@ from torch import Tensor
 
 from upsample.contract import AnyUpsampler, Card, Scale, UnsupportedError, Upsampler, Work
 from upsample.exact.forms import FORMS
+from upsample.registry import Entry, Source, add_source, find, listed
 
 
 def in_form(base: type[AnyUpsampler], form: str) -> type[AnyUpsampler]:
@@ -57,3 +58,25 @@ class _InForm(Upsampler):
 
     def work(self, batch: int, height: int, width: int) -> Work:
         return self.form.work(batch, height, width)
+
+
+def exact_names(name: str) -> list[str]:
+    """Return the names of an upsampler's exact forms, such as ``subpixel.phases``; empty where it has none.
+
+    They are no entries of :func:`upsample.names`, and :func:`upsample.create` knows them. Some do not exist for every
+    scale.
+    """
+    if name not in listed() or find(name).cls.linear_layers is AnyUpsampler.linear_layers:
+        return []
+    return [f"{name}.{form}" for form in FORMS]
+
+
+def _made(name: str) -> Entry | None:
+    usual, _, form = name.partition(".")
+    if name not in exact_names(usual):
+        return None
+    entry = find(usual)
+    return Entry(card_in_form(entry.card, form), in_form(entry.cls, form))
+
+
+add_source(Source(_made))

@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.channel_norm import ChannelNorm
 from upsample.contract import (
     Card,
@@ -33,6 +32,7 @@ from upsample.contract import (
     stage_factors,
 )
 from upsample.families.sampling import FLOPS_PER_SAMPLE, precise, sample_bilinear_by_definition
+from upsample.registry import register
 from upsample.resampling import interpolate, interpolate_by_definition
 
 

@@ -27,9 +27,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.contract import Card, Scale, UnsupportedError, UpsampleError, Upsampler, Work, conv_work
 from upsample.families.sampling import precise
+from upsample.registry import register
 
 NUDGE = 1e-6
 """Moves positions that lie on a pixel's centre, so that rounding does not decide which neighbours they have."""

@@ -16,9 +16,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.contract import Card, Upsampler, Work, conv_work, same_padding, stage_factors
 from upsample.families.subpixel import icnr_, pixel_shuffle
+from upsample.registry import register
 
 
 @register(

@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.channel_norm import ChannelNorm
 from upsample.contract import (
     Card,
@@ -37,6 +36,7 @@ from upsample.families.reassembly import (
     reassemble,
     reassemble_by_definition,
 )
+from upsample.registry import register
 from upsample.resampling import interpolate, interpolate_by_definition, interpolation_work
 
 KERNEL_SIZE = 5

@@ -17,7 +17,6 @@ from typing import ClassVar, get_args
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.contract import (
     Card,
     Scale,
@@ -30,6 +29,7 @@ from upsample.contract import (
     same_padding,
     stage_factors,
 )
+from upsample.registry import register
 from upsample.resampling import WHOLE_SCALES_ONLY, Mode, interpolate, interpolate_by_definition, interpolation_work
 
 

@@ -19,7 +19,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import create, register
 from upsample.contract import (
     Card,
     Scale,
@@ -31,6 +30,7 @@ from upsample.contract import (
     stage_factors,
 )
 from upsample.families.transposed import exact_padding, zero_stuffed_conv
+from upsample.registry import find, register
 from upsample.resampling import interpolate, interpolate_by_definition, interpolation_work
 
 
@@ -114,7 +114,7 @@ class PostUpsampling(_Network):
         upsampler: str = "subpixel",
     ) -> None:
         super().__init__(in_channels, out_channels, scale, width, depth)
-        last = create(upsampler, width, out_channels, scale)
+        last = find(upsampler).build(width, out_channels, scale)
         if not isinstance(last, Upsampler):
             raise UpsampleError(f"the upsampler must need no guide; {upsampler} does.")
         self.last = last

@@ -19,9 +19,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.contract import Card, Upsampler, Work, conv_work, same_padding, softmax_work
 from upsample.families.subpixel import pixel_shuffle
+from upsample.registry import register
 
 BLOCK_VALUES = 2**18
 """Accumulators of this many values, a megabyte of float32, stay in a core's cache and are few enough to be quick."""

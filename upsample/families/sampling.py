@@ -20,9 +20,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.contract import Card, UnsupportedError, UpsampleError, Upsampler, Work, conv_work
 from upsample.families.subpixel import pixel_shuffle
+from upsample.registry import register
 
 FLOPS_PER_SAMPLE = 8
 """Of one value looked up bilinearly at an arbitrary position."""

@@ -18,8 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.contract import Card, Upsampler, Work, conv_work, same_padding, stage_factors
+from upsample.registry import register
 from upsample.resampling import interpolate_by_definition
 
 

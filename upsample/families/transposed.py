@@ -17,8 +17,8 @@ from __future__ import annotations
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.contract import Card, UnsupportedError, Upsampler, Work, conv_work
+from upsample.registry import register
 
 
 def exact_padding(kernel_size: int, scale: int) -> tuple[int, int]:

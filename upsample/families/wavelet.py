@@ -16,8 +16,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from upsample.catalogue import register
 from upsample.contract import Card, Upsampler, Work, conv_work, same_padding, stage_factors
+from upsample.registry import register
 
 HAAR = ((1, 1, 1, 1), (1, 1, -1, -1), (1, -1, 1, -1), (1, -1, -1, 1))
 """Twice the pixels (0,0), (0,1), (1,0), (1,1) from average, row, column and diagonal differences."""

@@ -22,7 +22,8 @@ from torch import Tensor, fx, nn
 
 from upsample.contract import UnsupportedError, UpsampleError
 from upsample.exact.exact_form import ExactForm, Kept
-from upsample.exact.forms import FORMS, each_form, usual_work
+from upsample.exact.forms import FORMS, each_form
+from upsample.exact.layers import usual_work
 from upsample.rewriting.proof import Prepare, difference, eager, gain, interleaved, tensors, tolerance
 from upsample.rewriting.report import Report, Site
 from upsample.rewriting.sites import GROWING, Chain, Recorder, find, has_parameters, segments, why_not

@@ -15,7 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import upsample
 from tests.specimens import inputs_of, supported, trained
 from upbench.meters.opcount import Count, OperatorCounter, UnknownOperatorError, count_operators
-from upsample.exact.forms import usual_work
+from upsample.exact.layers import usual_work
 from upsample.families.filtered import FilteredConv
 from upsample.families.interpolation import InterpolateConv
 from upsample.families.subpixel import NearestShuffleConv

@@ -1,0 +1,119 @@
+"""Forms that end in a shuffle: one convolution makes the outputs of every phase, and the shuffle puts them in place."""
+
+from __future__ import annotations
+
+from math import prod
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from upsample.contract import UnsupportedError, Work, conv_work
+from upsample.exact.blocks import Window, all_phases, interleave
+from upsample.exact.normal_form import Kernels
+from upsample.exact.polyphase import PolyphaseForm, cropped, of_blocks
+
+LARGEST_BANK = 2**23
+"""Of one bank of kernels: 64 MiB in float64, in which they are worked out."""
+
+
+class Shuffled(PolyphaseForm):
+    """One convolution with s²·O outputs, and the shuffle.
+
+    The blocks are laid so that the fewest taps suffice, ``ceil(L/s)`` an axis, and what sticks out is cropped.
+    """
+
+    title = "as one conv + shuffle"
+
+    _windows: tuple[Window, Window]
+    """Of the blocks."""
+
+    def _prepare(self, channels: int | None) -> None:
+        super()._prepare(channels)
+        self._windows = self._along
+
+    @property
+    def _in_place(self) -> tuple[Window, Window]:
+        """Blocks that are the input's own pixels."""
+        return all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+
+    def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
+        vertical, horizontal = self._windows
+        split = horizontal.split(vertical.split(kernels.interior, 2), 4)  # (O, C, taps, s, taps, s)
+        return {
+            "kernel": split.permute(0, 3, 5, 1, 2, 4).flatten(0, 2),
+            "bias": of_blocks(kernels.bias, (vertical.shift, horizontal.shift)),
+        }
+
+    def _interior(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        (vertical, horizontal), (height, width) = self._windows, input.shape[2:]
+        padding = (vertical.padding, horizontal.padding)
+        made = F.conv2d(input, weights["kernel"], weights.get("bias"), padding=padding, groups=self.normal.groups)
+        made = made[:, :, vertical.blocks(height), horizontal.blocks(width)]
+        # Under the same name, so that the memory before is free for the crop.
+        made = interleave(made, (self.vertical.scale, self.horizontal.scale))
+        return cropped(made, vertical.outputs(height), horizontal.outputs(width), input)
+
+    def _interior_work(self, batch: int, height: int, width: int) -> Work:
+        vertical, horizontal = self._windows
+        return Work(flops=2 * batch * self._pairs() * vertical.macs(height) * horizontal.macs(width))
+
+
+class ShuffledInPlace(Shuffled):
+    """The same with blocks that are the input's own pixels: more taps where phases lean both ways, and no crop."""
+
+    title = "as one conv + shuffle in place"
+
+    def _prepare(self, channels: int | None) -> None:
+        super()._prepare(channels)
+        if all(window.crop == 0 and window.axis.extra % window.axis.scale == 0 for window in self._along):
+            raise UnsupportedError("the blocks with the fewest taps are the pixels already.")
+        self._windows = self._in_place
+
+
+class MixedShuffled(Shuffled):
+    """A 1×1 convolution with an output for each tap and output channel, then one with s²·O outputs, and the shuffle.
+
+    The layers' weights only mix channels, ``Σ_c W[o, c, α, β] x[c]``; where the taps α and β go is the same for all of
+    them. So the bank has O inputs for each tap in the place of C, and its kernels are those of a layer whose weights
+    are a single one for each tap. It pays where C is many and O few.
+    """
+
+    title = "with channels mixed first, as two convs + shuffle"
+
+    def _prepare(self, channels: int | None) -> None:
+        super()._prepare(channels)
+        if self.normal.groups > 1:
+            raise UnsupportedError("channels are mixed first where all of them meet, without groups.")
+        places = prod(axis.length for axis in self.normal.axes)
+        # Circular padding after circular padding has a ring so wide that its corners took gigabytes.
+        corners = prod(sum(axis.ring) * sum(axis.sources) for axis in self.normal.axes)
+        if self._pairs() * max(places, corners) > LARGEST_BANK:
+            raise UnsupportedError("a bank with an input for each tap and output channel would be too large.")
+        self._windows = min(self._in_place, self._along, key=lambda windows: prod(window.taps for window in windows))
+
+    @property
+    def _planes(self) -> int:
+        taps = prod(axis.impulse.shape[0] for axis in self.normal.axes)
+        return self.normal.out_channels * taps
+
+    def _kernels(self) -> Kernels:
+        # Each tap is an input of its own.
+        one_each = torch.eye(self._planes, dtype=torch.float64)
+        taps = [axis.impulse.shape[0] for axis in self.normal.axes]
+        return self.normal.kernels(one_each.unflatten(0, (-1, *taps)).movedim(-1, 1))
+
+    def _weights(self) -> dict[str, Tensor]:
+        weights = super()._weights()
+        mixing = self.normal.kernel_of_taps().movedim(1, -1).flatten(0, 2)[:, :, None, None]
+        return {"mixing": mixing.to(weights["kernel"]).contiguous(), **weights}
+
+    def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        return super()._run(F.conv2d(input, weights["mixing"]), weights)
+
+    def work(self, batch: int, height: int, width: int) -> Work:
+        mixing = conv_work(batch, self.normal.in_channels, self._planes, height * width, 1)
+        return mixing + super().work(batch, height, width)
+
+    def _pairs(self) -> int:
+        return self.normal.out_channels * self._planes
