@@ -16,7 +16,7 @@ from torch.nn.utils import parametrizations
 import upsample
 from upsample.exact.forms import FORMS
 from upsample.exact.shuffled import Shuffled
-from upsample.rewriting import rewriter
+from upsample.rewriting import proof
 
 USUAL = ("usual", "a", "before")
 """What times are taken of under these names is the network as it was."""
@@ -32,7 +32,7 @@ def prefer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
                 call()
             return {name: [1.0 if name == form else 3.0 if name in USUAL else 2.0] * 9 for name in calls}
 
-        monkeypatch.setattr(rewriter, "interleaved", times)
+        monkeypatch.setattr(proof, "interleaved", times)
 
     decide("shuffled")
     return decide

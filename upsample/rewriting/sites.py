@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import inspect
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,7 +38,7 @@ class Chain:
     Attributes:
         nodes: of the graph, first to last.
         layers: what each of them computes, as a module.
-        input: what the first is given when the network runs on the example; filled in by :class:`Recorder`.
+        input: what the first is given when the network runs on the example; filled in when it is captured.
     """
 
     nodes: list[fx.Node]
@@ -211,23 +211,3 @@ def _computed(value: Any) -> bool:
 
 def _name(node: fx.Node) -> str:
     return str(node.target) if node.op == "call_module" else node.name
-
-
-class Recorder(fx.Interpreter):
-    """Runs a graph and keeps what the first layer of every chain is given."""
-
-    def __init__(self, module: fx.GraphModule, chains: list[Chain]) -> None:
-        super().__init__(module)
-        self._first = {chain.nodes[0].name: chain for chain in chains}
-
-    def run_node(self, n: fx.Node) -> Any:
-        chain = self._first.get(n.name)
-        if chain is not None:
-            args, kwargs = self.fetch_args_kwargs_from_env(n)
-            chain.input = (args[0] if args else kwargs["input"]).detach()
-        return super().run_node(n)
-
-
-def segments(length: int) -> Iterator[tuple[int, int]]:
-    """All parts in a row of so many layers."""
-    return ((first, last) for first in range(length) for last in range(first + 1, length + 1))
