@@ -21,7 +21,7 @@ from mkdocs_gen_files.editor import FilesEditor
 
 import upsample
 from docs.figures import DRAWINGS, stem
-from upbench.cases.listing import Row, listing
+from upbench.cases.listing import CatalogueRow, listing
 
 FIGURES = {
     "transposed": ("zero-stuffing", "phases", "overlap", "shuffle"),
@@ -40,7 +40,7 @@ class Family:
 
     name: str
     modules: tuple[ModuleType, ...]
-    rows: tuple[Row, ...]
+    rows: tuple[CatalogueRow, ...]
 
     @property
     def title(self) -> str:
@@ -55,7 +55,7 @@ class Family:
 
 def families() -> list[Family]:
     """Return the families of this library; what installed packages add has no page here."""
-    rows: dict[str, list[Row]] = {}
+    rows: dict[str, list[CatalogueRow]] = {}
     modules: dict[str, list[str]] = {}
     for row in listing():
         cls = upsample.class_of(row.name)
@@ -95,7 +95,7 @@ def family_page(family: Family) -> Iterator[str]:
             yield from (_rendered(path, ["heading_level: 3"]) for path in objects)
 
 
-def upsampler_table(rows: Sequence[Row]) -> str:
+def upsampler_table(rows: Sequence[CatalogueRow]) -> str:
     """Return the table of a family's upsamplers."""
     body = [
         (

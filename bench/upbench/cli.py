@@ -119,8 +119,8 @@ def run(
     """Measure upsamplers on this machine and write the records."""
     from upbench.cases import grid
     from upbench.cases.spelling import given_axes
-    from upbench.sweep import session
-    from upbench.sweep.schedule import Settings
+    from upbench.sweep import plan, session
+    from upbench.sweep.schedule import SweepSettings
 
     if quick and full:
         raise UsageError("--quick and --full exclude each other.")
@@ -145,8 +145,8 @@ def run(
         # As for python -m: what lies in the current folder can be imported, by the workers too.
         sys.path.insert(0, os.getcwd())
         axes = replace(axes, upsamplers=(*axes.upsamplers, *module))
-    cases = grid.expand(axes)
-    settings = Settings(
+    cases = plan.planned(axes)
+    settings = SweepSettings(
         allocator=allocator.value,
         precision=precision,
         budget_s=budget,
@@ -156,7 +156,7 @@ def run(
     if dry_run:
         for case in cases:
             _say(case.id)
-        minutes = session.estimated_minutes(cases, settings)
+        minutes = plan.estimated_minutes(cases, settings)
         _say(f"{len(cases)} cases, roughly {max(1, round(minutes))} min on a modest core")
         return
     if output_file is None:
@@ -281,8 +281,8 @@ def gate(
     Exit codes: 0 pass, 1 regression or error, 3 could not decide.
     """
     from upbench.gate import front
-    from upbench.gate.decision import Rule
-    from upbench.gate.procedure import Settings
+    from upbench.gate.procedure import GateSettings
+    from upbench.gate.series import Rule
     from upbench.records.comparison import EXACT
 
     arguments = suite or []
@@ -293,7 +293,7 @@ def gate(
     rule = Rule(tolerance, target, (*EXACT, *(exact or ())), allow_new)
     if against is None:
         raise typer.Exit(front.stored(arguments, rule, latency is LatencyChoice.decide, output))
-    settings = Settings(
+    settings = GateSettings(
         reference=against,
         rule=rule,
         budget_s=budget,

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-from typing import Self
+from typing import Protocol, Self
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 PLAIN_LINE_EVERY_S = 15.0
+
+
+class Watcher(Protocol):
+    """Who is told how far a sweep or a gate is; a context manager that leaves the terminal as it was."""
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None: ...
 
 
 class Bar:
@@ -78,9 +90,6 @@ class Lines(Silent):
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-Watcher = Bar | Silent
-
-
-def watcher_for(console: Console) -> Bar | Lines:
+def watcher_for(console: Console) -> Watcher:
     """A bar where there is a terminal to draw it on."""
     return Bar(console) if console.is_terminal else Lines(console)

@@ -108,10 +108,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
 
     from upbench.errors import UsageError, UserError
     from upbench.gate import front
-    from upbench.gate.procedure import Settings
+    from upbench.gate.procedure import GateSettings
 
     try:
-        return front.live(_without_gate(config.invocation_params.args), Settings(reference), front.Files(), Console())
+        return front.live(
+            _without_gate(config.invocation_params.args), GateSettings(reference), front.Files(), Console()
+        )
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     except UserError as error:
@@ -141,10 +143,11 @@ def chosen_cases(config: pytest.Config) -> list[Case]:
 
     from upbench.cases import grid
     from upbench.cases.spelling import given_axes
+    from upbench.sweep.plan import planned
 
     try:
         given = given_axes(**{axis: config.getoption(f"upbench_{axis}", None) for axis in AXES})
-        return grid.expand(replace(grid.quick(), **given))
+        return planned(replace(grid.quick(), **given))
     except grid.GridError as error:
         raise pytest.UsageError(str(error)) from error
 
@@ -173,11 +176,11 @@ def upsampler_benchmark(benchmark: Any, request: pytest.FixtureRequest) -> Calla
 
 def _engine(config: pytest.Config) -> Engine:
     from upbench.sweep.engine import Engine
-    from upbench.sweep.schedule import Settings
+    from upbench.sweep.schedule import SweepSettings
 
     if _engine_key not in config.stash:
         # pytest-benchmark's own limit for one benchmark, beyond the five launches that are always made.
-        config.stash[_engine_key] = Engine(Settings(budget_s=float(config.getoption("benchmark_max_time"))))
+        config.stash[_engine_key] = Engine(SweepSettings(budget_s=float(config.getoption("benchmark_max_time"))))
     return config.stash[_engine_key]
 
 

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from upbench.processes.isolation import UnsupportedCaseError
+from upbench.cases.outcome import UnsupportedCaseError
 
 
 def answer(value: int) -> int:

@@ -208,7 +208,7 @@ def test_the_table_has_a_row_for_every_upsampler() -> None:
 
 @names
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_output_is_what_the_definition_says(name: str, data: st.DataObject) -> None:
     in_channels, out_channels, scale = data.draw(st.sampled_from(supported(name)))
     check_definition(name, in_channels, out_channels, scale, data)
@@ -216,7 +216,7 @@ def test_the_output_is_what_the_definition_says(name: str, data: st.DataObject) 
 
 @fractional_names
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_output_at_fractional_scales_is_what_the_definition_says(name: str, data: st.DataObject) -> None:
     in_channels, out_channels, scale = data.draw(st.sampled_from(supported(name, FRACTIONAL)))
     check_definition(name, in_channels, out_channels, scale, data)
@@ -237,7 +237,7 @@ def check_definition(name: str, in_channels: int, out_channels: int, scale: Any,
 
 @names
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_cost_is_the_published_closed_form_and_what_really_runs(name: str, data: st.DataObject) -> None:
     in_channels, out_channels, scale = data.draw(st.sampled_from(supported(name)))
     batch, height, width = data.draw(sizes)
@@ -255,7 +255,7 @@ def test_the_cost_is_the_published_closed_form_and_what_really_runs(name: str, d
 
 @fractional_names
 @given(data=st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 def test_the_cost_at_fractional_scales_is_what_really_runs(name: str, data: st.DataObject) -> None:
     in_channels, out_channels, scale = data.draw(st.sampled_from(supported(name, FRACTIONAL)))
     check_count(name, in_channels, out_channels, scale, data.draw(sizes))

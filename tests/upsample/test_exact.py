@@ -104,7 +104,7 @@ def check(layers: Sequence[nn.Module], input: Tensor, channels: int | None = Non
 
 
 @pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths")
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     layers=st.one_of(interpolated(), transposed(), shuffled(), stuffed()),
     size=st.tuples(st.integers(1, 13), st.integers(1, 13)),
@@ -142,7 +142,7 @@ def test_aligned_corners_do_not_repeat() -> None:
         NormalForm([up, nn.Conv2d(2, 3, 3)])
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(
     mode=st.sampled_from(["bilinear", "bicubic", "nearest"]),
     factor=st.sampled_from([1.5, 2, 2.7, 3]),

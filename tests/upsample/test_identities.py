@@ -30,7 +30,7 @@ seeds = st.integers(0, 2**32 - 1)
 exactly = {"rtol": 1e-12, "atol": 1e-12}
 
 case = given(n=batches, c=channels, o=channels, s=scales, h=sizes, w=sizes, seed=seeds)
-quickly = settings(max_examples=40, deadline=None)
+quickly = settings(max_examples=40)
 
 
 def normal(*shape: int) -> Tensor:

@@ -73,7 +73,7 @@ def exact_names(name: str) -> list[str]:
 
 def _made(name: str) -> Entry | None:
     usual, _, form = name.partition(".")
-    if name not in exact_names(usual):
+    if form not in FORMS or name not in exact_names(usual):
         return None
     entry = find(usual)
     return Entry(card_in_form(entry.card, form), in_form(entry.cls, form))

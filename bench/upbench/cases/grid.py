@@ -10,10 +10,12 @@ from itertools import product
 import torch
 
 import upsample
-from upbench import runtimes
 from upbench.cases.case import Case, Cell, Scale, scale_text
 from upbench.errors import UsageError
-from upbench.runtimes.workload import DTYPES, LAYOUTS, STEPS, create_module, is_network
+
+LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
+STEPS = ("inference", "training")
+DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 class GridError(UsageError):
@@ -57,16 +59,12 @@ class Axes:
         choices: dict[str, Iterable[str]] = {
             "dtypes": DTYPES,
             "layouts": LAYOUTS,
-            "runtimes": runtimes.names(),
             "steps": STEPS,
         }
         for axis, allowed in choices.items():
             for value in getattr(self, axis):
                 if value not in allowed:
                     raise GridError(f"{axis[:-1]} must be one of {', '.join(allowed)}; got {value!r}.")
-        for name in self.runtimes:
-            if (missing := runtimes.get(name).missing) is not None:
-                raise GridError(missing)
         for device in self.devices:
             if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
                 raise GridError(f"device must be cpu, cuda or cuda:N; got {device!r}.")
@@ -107,24 +105,11 @@ def expand(axes: Axes) -> list[Case]:
     return list(cases)
 
 
+def is_network(name: str) -> bool:
+    """Whether the upsampler is a whole network, which takes the photograph and has the channel axis as its width."""
+    return upsample.card(name).kind == "network"
+
+
 def with_exact_forms(upsamplers: Sequence[str]) -> tuple[str, ...]:
     """Return the names with those of every exact form beside them."""
     return tuple(each for name in upsamplers for each in (name, *upsample.exact_names(name)))
-
-
-NOMINAL_FLOPS_PER_S = 30e9
-NOMINAL_BYTES_PER_S = 5e9
-"""A modest core, for the estimate of time only."""
-
-
-def estimated_call_s(case: Case) -> float:
-    """A rough guess at one forward pass from the closed form, for planning; 0 for what is unsupported or unknown."""
-    cell = case.cell
-    if not upsample.class_of(case.upsampler).stated:
-        return 0.0
-    if upsample.refusal(case.upsampler, cell.in_channels, cell.out_channels, cell.scale) is not None:
-        return 0.0
-    with torch.device("meta"):
-        module = create_module(case)
-    cost = upsample.cost(module, (cell.batch, cell.in_channels, cell.height, cell.width))
-    return cost.flops / NOMINAL_FLOPS_PER_S / cell.threads + cost.min_bytes / NOMINAL_BYTES_PER_S

@@ -15,7 +15,7 @@ FRACTION_TRIED = 1.5
 
 
 @dataclass(frozen=True)
-class Row:
+class CatalogueRow:
     """One upsampler; ``params`` and ``macs_per_pixel`` (low resolution, 96×96) at 64 channels and scale 2.
 
     Both are None where no closed form is stated, or that scale and width are not possible.
@@ -35,14 +35,14 @@ class Row:
     exact_form_of: str | None
 
 
-def listing(names: tuple[str, ...] = ()) -> list[Row]:
+def listing(names: tuple[str, ...] = ()) -> list[CatalogueRow]:
     """Return one row for each upsampler of the catalogue, or for those that are named."""
     return [_row(upsample.card(name)) for name in names or upsample.names()]
 
 
-def _row(card: upsample.Card) -> Row:
+def _row(card: upsample.Card) -> CatalogueRow:
     cls, cost = upsample.class_of(card.name), _cost(card)
-    return Row(
+    return CatalogueRow(
         name=card.name,
         title=card.title,
         family=card.family,

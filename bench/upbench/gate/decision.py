@@ -1,200 +1,28 @@
 """How the gate decides: from what was measured of a benchmark on both sides to one verdict. No processes, no torch.
 
-Latency is decided on launches, fresh pairs of processes, each of which gives one log-ratio of the candidate's time to
-the reference's. A series of them is *clear* once a slowdown of the target is ruled out, *slower* once it is certain,
-family-wise, that the ratio exceeds the tolerance: by all launches together, and by those alone that were made after it
-had become a suspect. Everything else is open and is measured on, as long as there is budget.
+An error, a difference or an exact quantity that grew condemns by itself; latency by its series
+(:mod:`upbench.gate.series`), resident memory by more than its own repeatability.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import count
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from upbench.gate.launch import Closed
-from upbench.records.comparison import EXACT
-from upbench.records.statistics import Interval, signed_rank_interval, signed_rank_p, signed_rank_reach
+from upbench.gate.observed import Closed, Observed, family_size, pooled, pools
+from upbench.gate.series import Rule, Series
+from upbench.records.statistics import Interval
 
-Standing = Literal["clear", "slower", "open"]
 Kind = Literal["error", "regression", "undecided", "improvement", "same", "new", "skipped"]
 Outcome = Literal["pass", "regression", "inconclusive"]
 
 EXIT_CODES: dict[Outcome, int] = {"pass": 0, "regression": 1, "inconclusive": 3}
 
-SCREENING = 6
-"""Launches of every benchmark; the fewest that can rule anything out at 95 %."""
-
-ROUND = 3
-"""Fresh launches of those that are still open between one look at them and the next."""
-
-CONFIRMING = 6
-"""Fresh launches that a suspect needs at least before it is called slower; the fewest that can confirm it at 95 %."""
-
-LEVEL = 0.05
-"""Of the whole family of benchmarks for "slower", of each alone for everything else."""
-
-ALONE = 0.02
-"""Level at which a control that differs, or an improvement, is reported; six launches can reach it."""
-
 BLIND = 0.10
 """A gate that could not have seen a slowdown of this size in some benchmark does not call it the same."""
-
-LEAST_MEMORY_BYTES = 256 << 10
-LEAST_MEMORY_SHARE = 0.01
-"""A resident peak that grew by less than either is no news."""
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What counts as slower.
-
-    Attributes:
-        tolerance: a slowdown that is of no interest even where it is certain, as a share of the reference's time.
-        target: a slowdown that the gate goes on measuring for until it is found or ruled out.
-        exact: keys of ``extra_info`` to compare exactly.
-        allow_new: whether a benchmark that fails on the reference's side alone is new rather than an error.
-    """
-
-    tolerance: float = 0.01
-    target: float = 0.03
-    exact: tuple[str, ...] = EXACT
-    allow_new: bool = False
-
-    @property
-    def log_tolerance(self) -> float:
-        """The tolerance as a log-ratio."""
-        return float(np.log1p(self.tolerance))
-
-    @property
-    def log_target(self) -> float:
-        """The target as a log-ratio."""
-        return float(np.log1p(self.target))
-
-
-@dataclass
-class Series:
-    """Log-ratios of the candidate's time to the reference's, by launch, of one benchmark or of a pool of them."""
-
-    by_launch: dict[int, float] = field(default_factory=dict)
-
-    @property
-    def values(self) -> list[float]:
-        """All launches, in order."""
-        return [self.by_launch[launch] for launch in sorted(self.by_launch)]
-
-    @property
-    def fresh(self) -> list[float]:
-        """Those made after the screening, so after it was known that there was something to look for."""
-        return self.values[SCREENING:]
-
-    def standing(self, rule: Rule, family: int) -> Standing:
-        """Where the series stands.
-
-        The k-th look at which it may be called slower has 1/(k(k+1)) of the family's level, which all looks together
-        use up (Bonferroni over looks and over the ``family``).
-        """
-        values = self.values
-        if len(values) < SCREENING:
-            return "open"
-        look = 1 + (len(self.fresh) - CONFIRMING) // ROUND
-        confirmed = look >= 1 and signed_rank_p(self.fresh, rule.log_tolerance) <= LEVEL
-        if confirmed and signed_rank_p(values, rule.log_tolerance) <= _level(look, family):
-            return "slower"
-        ruled_out = signed_rank_p([-value for value in values], -rule.log_target) <= LEVEL
-        return "clear" if ruled_out else "open"
-
-    def differs(self, rule: Rule, sign: int) -> bool:
-        """Whether, taken alone, it is slower (sign 1) or faster (-1) than the tolerance allows."""
-        return len(self.values) >= SCREENING and (
-            signed_rank_p([sign * value for value in self.values], rule.log_tolerance) <= ALONE
-        )
-
-    def is_suspect(self, rule: Rule) -> bool:
-        """Whether, taken alone, it looks slower."""
-        return signed_rank_p(self.values, rule.log_tolerance) <= LEVEL
-
-    @property
-    def ratio(self) -> Interval | None:
-        """Estimate and 95 % interval of the ratio, not corrected for the family."""
-        interval = signed_rank_interval(self.values)
-        return interval and Interval(*(float(np.exp(v)) for v in (interval.low, interval.estimate, interval.high)))
-
-    def detectable(self, rule: Rule, family: int) -> float | None:
-        """The smallest slowdown that would have been called slower in 8 of 10 runs, at the first look that may say so.
-
-        It rests on how far the launches of this series differ. In a large family the first looks may say nothing, as
-        no twelve launches could reach their level.
-        """
-        values = self.values
-        if len(values) < SCREENING:
-            return None
-        looks = ((CONFIRMING + ROUND * (look - 1), _level(look, family)) for look in count(1))
-        fresh, level = next((fresh, level) for fresh, level in looks if 2.0 ** -(SCREENING + fresh) <= level)
-        reach = signed_rank_reach(SCREENING + fresh, level, fresh, LEVEL)
-        return float(np.expm1(rule.log_tolerance + reach * float(np.std(values, ddof=1))))
-
-
-def _level(look: int, family: int) -> float:
-    """What the k-th look may use of the family's level; all looks together use it up."""
-    return LEVEL / (look * (look + 1)) / family
-
-
-@dataclass
-class Evidence:
-    """What is known of one benchmark.
-
-    Attributes:
-        nodeid: pytest's name of it.
-        latency: a log-ratio for each launch.
-        call_s: median seconds of reference and candidate, by launch.
-        endings: how it ended in each process, reference and candidate; the first that is not ``passed`` counts.
-        examined: the same in the processes that looked at everything but time.
-        peaks: resident bytes of reference and candidate, all samples.
-        slowed: functions slowed on purpose that ran on the candidate's side.
-    """
-
-    nodeid: str
-    latency: Series = field(default_factory=Series)
-    call_s: list[tuple[float, float]] = field(default_factory=list)
-    endings: tuple[Closed, Closed] = (Closed("passed"), Closed("passed"))
-    examined: tuple[Closed, Closed] | None = None
-    peaks: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
-    slowed: set[str] = field(default_factory=set)
-
-    def note(self, closed: tuple[Closed, Closed]) -> None:
-        """Take in how it ended in one pair of processes."""
-        first, second = (new if old.outcome == "passed" else old for old, new in zip(self.endings, closed, strict=True))
-        self.endings = first, second
-        self.slowed.update(closed[1].slowed)
-
-    @property
-    def runs(self) -> bool:
-        """Whether it has run to its end on both sides so far."""
-        return all(closed.outcome == "passed" for closed in self.endings)
-
-    @property
-    def pool(self) -> str:
-        """What it is pooled with: what the suite says, otherwise all parameters of one test."""
-        extra_info = self.examined[1].extra_info if self.examined else {}
-        return str(extra_info.get("pool") or self.nodeid.split("[")[0])
-
-    @property
-    def memory_growth(self) -> int | None:
-        """Bytes by which the resident peak certainly grew (negative: shrank), 0 within repeatability.
-
-        The ranges of both sides must be further apart than either is wide.
-        """
-        reference, candidate = self.peaks
-        if not reference or not candidate:
-            return None
-        repeatability = max(max(side) - min(side) for side in self.peaks)
-        least = max(repeatability, LEAST_MEMORY_BYTES, LEAST_MEMORY_SHARE * max(reference))
-        grown, shrunk = min(candidate) - max(reference), min(reference) - max(candidate)
-        return grown if grown > least else -shrunk if shrunk > least else 0
 
 
 @dataclass(frozen=True)
@@ -244,38 +72,8 @@ class Decision:
         return float(np.median(each)) if each else None
 
 
-def pools(evidence: Iterable[Evidence]) -> dict[str, list[Evidence]]:
-    """Benchmarks that are also judged together: two or more that share a pool and run on both sides."""
-    found: dict[str, list[Evidence]] = {}
-    for each in evidence:
-        if each.runs:
-            found.setdefault(each.pool, []).append(each)
-    return {name: members for name, members in found.items() if len(members) > 1}
-
-
-def pooled(members: Sequence[Evidence]) -> Series:
-    """The mean log-ratio of all members in the launches in which all of them were measured."""
-    launches = set.intersection(*(set(member.latency.by_launch) for member in members))
-    return Series({launch: float(np.mean([m.latency.by_launch[launch] for m in members])) for launch in launches})
-
-
-def open_cases(evidence: Sequence[Evidence], rule: Rule) -> list[Evidence]:
-    """The benchmarks that need more launches: those that are open, and all of a pool that is."""
-    family = family_size(evidence)
-    found = {each.nodeid for each in evidence if each.runs and each.latency.standing(rule, family) == "open"}
-    for members in pools(evidence).values():
-        if pooled(members).standing(rule, family) == "open":
-            found |= {member.nodeid for member in members}
-    return [each for each in evidence if each.nodeid in found]
-
-
-def family_size(evidence: Sequence[Evidence]) -> int:
-    """How many series share the level: benchmarks and pools."""
-    return max(1, sum(each.runs for each in evidence) + len(pools(evidence)))
-
-
 def decide(
-    evidence: Sequence[Evidence], controls: Mapping[str, Series], rule: Rule, judge_latency: bool = True
+    evidence: Sequence[Observed], controls: Mapping[str, Series], rule: Rule, judge_latency: bool = True
 ) -> Decision:
     """Judge every benchmark, every pool, and the whole.
 
@@ -295,7 +93,7 @@ def decide(
     return _whole(verdicts, of_controls, contaminated, rule, judge_latency)
 
 
-def _of_case(evidence: Evidence, rule: Rule, family: int) -> Verdict:
+def _of_case(evidence: Observed, rule: Rule, family: int) -> Verdict:
     name = evidence.nodeid
     wrong = _errors(evidence)
     if wrong:
@@ -321,7 +119,7 @@ def _of_case(evidence: Evidence, rule: Rule, family: int) -> Verdict:
     )
 
 
-def _errors(evidence: Evidence) -> tuple[str, ...]:
+def _errors(evidence: Observed) -> tuple[str, ...]:
     """What makes the benchmark fail whatever its time: an error, or that one side does not have it."""
     reference, candidate = evidence.endings
     if reference.outcome == candidate.outcome == "skipped":
@@ -339,7 +137,7 @@ def _errors(evidence: Evidence) -> tuple[str, ...]:
     return (*wrong, *_different_results(evidence))
 
 
-def _different_results(evidence: Evidence) -> tuple[str, ...]:
+def _different_results(evidence: Observed) -> tuple[str, ...]:
     """Whether the benchmarked function returns something else, where the suite says how far it may."""
     if evidence.examined is None or not evidence.runs:
         return ()
@@ -380,7 +178,7 @@ def _of_latency(name: str, series: Series, rule: Rule, family: int, pool: bool =
     return Verdict(name, kind, reasons, ratio, detectable, len(series.values), pool=pool)
 
 
-def _other_changes(evidence: Evidence, rule: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
+def _other_changes(evidence: Observed, rule: Rule) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Clauses on exact quantities and on resident memory: what got worse, and what got better."""
     worse: list[str] = []
     better: list[str] = []

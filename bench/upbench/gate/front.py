@@ -12,8 +12,9 @@ from rich.console import Console
 
 from upbench.errors import UsageError
 from upbench.gate import output, procedure
-from upbench.gate.decision import Decision, Rule
-from upbench.gate.procedure import Settings
+from upbench.gate.decision import Decision
+from upbench.gate.procedure import GateSettings
+from upbench.gate.series import Rule
 from upbench.gate.stored import decide_stored
 from upbench.gate.trees import find_suite
 from upbench.gate.trial import run_trial
@@ -30,7 +31,7 @@ class Files:
     json: Path | None = None
 
 
-def live(arguments: Sequence[str], settings: Settings, files: Files, console: Console) -> int:
+def live(arguments: Sequence[str], settings: GateSettings, files: Files, console: Console) -> int:
     """Compare the working tree with a commit, and return the exit code."""
     suite = find_suite(arguments)
     report = procedure.run(suite, settings, watcher_for(Console(stderr=True)))
@@ -64,7 +65,7 @@ def stored(arguments: Sequence[str], rule: Rule, judge_latency: bool, console: C
 
 def trial(
     arguments: Sequence[str],
-    settings: Settings,
+    settings: GateSettings,
     identical: int,
     slowed: int | None,
     slow: Sequence[str],

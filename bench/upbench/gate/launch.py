@@ -13,8 +13,8 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from scipy.stats import trim_mean
 
 from upbench.errors import UserError
 from upbench.gate import live
+from upbench.gate.observed import Closed
 from upbench.gate.trees import Side
 from upbench.processes.allocator import PINNED_ENVIRONMENT, RETURNING_ENVIRONMENT
 from upbench.processes.isolation import QUIET_PROFILER
@@ -55,25 +56,6 @@ class SideError(UserError):
     def __init__(self, side: Side, sentence: str) -> None:
         super().__init__(sentence)
         self.side = side.name
-
-
-@dataclass(frozen=True)
-class Closed:
-    """How a benchmark's test ended on one side, and what it left behind.
-
-    Attributes:
-        outcome: ``passed``, ``failed`` or ``skipped``.
-        reason: why not passed.
-        extra_info: what the test stated of itself, plain values only.
-        result: what the benchmarked function returned, where the suite wants it compared.
-        slowed: functions slowed on purpose that ran in it.
-    """
-
-    outcome: str
-    reason: str = ""
-    extra_info: Mapping[str, Any] = field(default_factory=dict)
-    result: Any = None
-    slowed: Sequence[str] = ()
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from rich.text import Text
 from tabulate import tabulate
 
 from upbench.gate.decision import Decision, Kind, Verdict
-from upbench.gate.procedure import Report, Settings
+from upbench.gate.procedure import GateReport, GateSettings
 
 SCHEMA = 1
 
@@ -101,7 +101,7 @@ def power_lines(decision: Decision) -> list[str]:
     return lines
 
 
-def markdown(report: Report, settings: Settings) -> str:
+def markdown(report: GateReport, settings: GateSettings) -> str:
     """For a step summary: the outcome, what is worth reading, and everything else folded away."""
     decision = report.decision
     told = [verdict for verdict in decision.verdicts if verdict.kind not in ("same", "skipped")]
@@ -133,7 +133,7 @@ def _cell(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def junit(report: Report) -> str:
+def junit(report: GateReport) -> str:
     """A test suite with a case for each benchmark and pool, and one for the outcome as a whole."""
     suite = TestSuite("upbench gate")
     passes = report.decision.outcome == "pass"
@@ -166,7 +166,7 @@ def _printable(text: str) -> str:
     return "".join(character for character in text if character.isprintable() or character == "\n")
 
 
-def as_dict(report: Report, settings: Settings, machine: dict[str, Any]) -> dict[str, Any]:
+def as_dict(report: GateReport, settings: GateSettings, machine: dict[str, Any]) -> dict[str, Any]:
     """The whole report as JSON values, every launch included."""
     decision = report.decision
     evidence = {each.nodeid: each for each in report.evidence}

@@ -14,9 +14,11 @@ from pathlib import Path
 import psutil
 
 from upbench.errors import UsageError
-from upbench.gate.decision import ROUND, SCREENING, Decision, Evidence, Rule, Series, decide, open_cases
-from upbench.gate.launch import Closed, Measurement, Pair, SideError, grouped_at_random
+from upbench.gate.decision import Decision, decide
+from upbench.gate.launch import Measurement, Pair, SideError, grouped_at_random
 from upbench.gate.live import CONTROLS
+from upbench.gate.observed import Closed, Observed, open_cases
+from upbench.gate.series import ROUND, SCREENING, Rule, Series
 from upbench.gate.trees import Side, Suite, commit_of, two_sides
 from upbench.progress import Watcher
 
@@ -31,7 +33,7 @@ PEAK_SAMPLES = 2 if sys.platform == "linux" else 0
 
 
 @dataclass(frozen=True)
-class Settings:
+class GateSettings:
     """How a gate measures.
 
     Attributes:
@@ -54,7 +56,7 @@ class Settings:
 
 
 @dataclass(frozen=True)
-class Report:
+class GateReport:
     """What a gate has found.
 
     Attributes:
@@ -68,7 +70,7 @@ class Report:
     """
 
     decision: Decision
-    evidence: tuple[Evidence, ...]
+    evidence: tuple[Observed, ...]
     controls: dict[str, Series]
     commit: str
     launches: int
@@ -76,7 +78,7 @@ class Report:
     notes: tuple[str, ...] = ()
 
 
-def run(suite: Suite, settings: Settings, watcher: Watcher) -> Report:
+def run(suite: Suite, settings: GateSettings, watcher: Watcher) -> GateReport:
     """Compare the working tree with the reference on the working tree's suite.
 
     Raises:
@@ -94,7 +96,7 @@ def run(suite: Suite, settings: Settings, watcher: Watcher) -> Report:
             gate.pursue()
     decision = decide(gate.evidence, gate.controls, settings.rule, settings.judge_latency)
     seconds = time.monotonic() - start
-    return Report(decision, tuple(gate.evidence), gate.controls, commit, gate.launches, seconds, tuple(gate.notes))
+    return GateReport(decision, tuple(gate.evidence), gate.controls, commit, gate.launches, seconds, tuple(gate.notes))
 
 
 @dataclass
@@ -104,10 +106,10 @@ class _Gate:
     suite: Suite
     sides: tuple[Side, Side]
     scratch: Path
-    settings: Settings
+    settings: GateSettings
     watcher: Watcher
     start: float
-    evidence: list[Evidence] = field(default_factory=list)
+    evidence: list[Observed] = field(default_factory=list)
     controls: dict[str, Series] = field(default_factory=lambda: {name: Series() for name in CONTROLS})
     launches: int = 0
     notes: list[str] = field(default_factory=list)
@@ -144,15 +146,15 @@ class _Gate:
         if grown := [each for each in self._running() if each.memory_growth]:
             self._examine_afresh("peak", grown)
 
-    def _running(self) -> list[Evidence]:
+    def _running(self) -> list[Observed]:
         return [each for each in self.evidence if each.runs]
 
-    def _examine_afresh(self, mode: str, cases: Sequence[Evidence]) -> None:
+    def _examine_afresh(self, mode: str, cases: Sequence[Observed]) -> None:
         pair = self._pair(mode, self._cores)
         pair.collected()
         self._examine(pair, cases)
 
-    def _examine(self, pair: Pair, cases: Sequence[Evidence]) -> None:
+    def _examine(self, pair: Pair, cases: Sequence[Observed]) -> None:
         for evidence, after in self._in_order([each.nodeid for each in cases], controls=False):
             measured = self._guarded(evidence, partial(pair.examine, evidence.nodeid, after, PEAK_SAMPLES))
             if measured is None:
@@ -182,7 +184,7 @@ class _Gate:
                 self._launch([each for each in found if each.runs], slice_s, self.launches + ROUND)
             round_s = time.monotonic() - begun
 
-    def _launch(self, cases: Sequence[Evidence], slice_s: float, expected: int) -> None:
+    def _launch(self, cases: Sequence[Observed], slice_s: float, expected: int) -> None:
         """Time benchmarks and controls in one fresh pair of processes, while the next pair starts on other cores."""
         count = self.settings.cores
         first = self.launches * count % len(self._cores)
@@ -205,14 +207,14 @@ class _Gate:
                 evidence.call_s.append(measured.call_s)
         self._end(pair)
 
-    def _in_order(self, nodeids: Sequence[str], controls: bool = True) -> Iterator[tuple[Evidence, str | None]]:
+    def _in_order(self, nodeids: Sequence[str], controls: bool = True) -> Iterator[tuple[Observed, str | None]]:
         """Benchmarks and controls in random order, each with the one after it, which decides what is torn down."""
         by_name = {each.nodeid: each for each in self.evidence}
-        by_name |= {name: Evidence(name, series) for name, series in self.controls.items()}
+        by_name |= {name: Observed(name, series) for name, series in self.controls.items()}
         order = grouped_at_random(nodeids, CONTROLS if controls else (), self._rng)
         return zip((by_name[name] for name in order), [*order[1:], None][: len(order)], strict=True)
 
-    def _guarded(self, evidence: Evidence, measure: Callable[[], Measurement]) -> Measurement | None:
+    def _guarded(self, evidence: Observed, measure: Callable[[], Measurement]) -> Measurement | None:
         """Measure, and hold a process that dies against the benchmark that it died in; None if one did."""
         try:
             measured = measure()
@@ -233,12 +235,12 @@ class _Gate:
         passed, missing = Closed("passed"), Closed("missing")
         for nodeid in dict.fromkeys([*candidate, *reference]):
             ends = (passed if nodeid in reference else missing, passed if nodeid in candidate else missing)
-            self.evidence.append(Evidence(nodeid, endings=ends))
+            self.evidence.append(Observed(nodeid, endings=ends))
         for index, errors in enumerate((reference_errors, candidate_errors)):
             for text in errors:
                 failed = Closed("failed", f"cannot be collected: {_last_line(text)}")
                 ends = (failed, passed) if index == 0 else (passed, failed)
-                self.evidence.append(Evidence("collection", endings=ends))
+                self.evidence.append(Observed("collection", endings=ends))
 
     def _check_sources(self, pair: Pair) -> None:
         """Make sure that each side has run its own code."""

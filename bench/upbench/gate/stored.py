@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from upbench.gate.decision import Decision, Kind, Rule, Verdict, exact_changes
-from upbench.records.comparison import Row, compare_runs, machine_differences
+from upbench.gate.decision import Decision, Kind, Verdict, exact_changes
+from upbench.gate.series import Rule
+from upbench.records.comparison import ComparedCase, compare_runs, machine_differences
 from upbench.records.record import Record, Run
 
 LATENCY_VERDICTS: dict[str, Kind] = {"B slower": "regression", "B faster": "improvement"}
@@ -37,7 +38,7 @@ def decide_stored(a: Run, b: Run, rule: Rule, judge_latency: bool) -> Decision:
     return Decision("pass", "No regression between the two runs.", verdicts)
 
 
-def _verdict(row: Row, a: Record | None, b: Record | None, rule: Rule, judge_latency: bool) -> Verdict:
+def _verdict(row: ComparedCase, a: Record | None, b: Record | None, rule: Rule, judge_latency: bool) -> Verdict:
     if b is None:
         return Verdict(row.case_id, "error", ("missing in B",))
     if a is None:

@@ -24,9 +24,9 @@ from typing import Any
 from rich.console import Console
 
 from upbench.errors import UsageError, UserError
-from upbench.gate import decision, launch, live, procedure
+from upbench.gate import decision, launch, live, observed, procedure, series
 from upbench.gate.injection import slow_down
-from upbench.gate.procedure import Report, Settings
+from upbench.gate.procedure import GateReport, GateSettings
 from upbench.gate.rates import SCHEMA, SHARES, TRIAL, read_trial, summary
 from upbench.gate.trees import Suite, run_git, scratch_folder
 from upbench.processes import allocator
@@ -43,7 +43,7 @@ class TrialError(UserError):
 
 
 def run_trial(
-    suite: Suite, settings: Settings, identical: int, slowed: int, slow: Sequence[str], file: Path, console: Console
+    suite: Suite, settings: GateSettings, identical: int, slowed: int, slow: Sequence[str], file: Path, console: Console
 ) -> Iterator[str]:
     """Make so many gates of each kind, those that ``file`` already holds included, and yield what came out.
 
@@ -65,7 +65,9 @@ def run_trial(
 class _Trial:
     """A trial in its clone, and the file that it is kept in."""
 
-    def __init__(self, suite: Suite, settings: Settings, slow: tuple[str, ...], file: Path, console: Console) -> None:
+    def __init__(
+        self, suite: Suite, settings: GateSettings, slow: tuple[str, ...], file: Path, console: Console
+    ) -> None:
         self._suite, self._settings, self._slow, self._file, self._console = suite, settings, slow, file, console
         commit = _git("rev-parse", "HEAD", folder=suite.root).strip()
         facts = {
@@ -144,12 +146,12 @@ class _Trial:
 def code_digest() -> str:
     """Identify the code that measures and decides: rates over gates of different code would mean nothing."""
     digest = hashlib.sha256()
-    for module in (live, launch, decision, procedure, statistics, allocator):
+    for module in (live, launch, series, observed, decision, procedure, statistics, allocator):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()[:16]
 
 
-def _as_run(report: Report, injected: Mapping[str, float]) -> dict[str, Any]:
+def _as_run(report: GateReport, injected: Mapping[str, float]) -> dict[str, Any]:
     """What a trial keeps of one gate."""
     verdicts = {verdict.name: verdict for verdict in report.decision.verdicts}
     cases = []

@@ -16,7 +16,7 @@ import psutil
 from upbench.machine.fingerprint import usable_cores
 from upbench.processes import allocator
 
-Verdict = Literal["good", "caution", "unknown"]
+Rating = Literal["good", "caution", "unknown"]
 
 CPU = Path("/sys/devices/system/cpu")
 BUSY_SHARE = 0.2
@@ -28,7 +28,7 @@ class Finding:
     """One fact about the machine: a verdict, what was seen, and what to do unless it is good."""
 
     subject: str
-    verdict: Verdict
+    verdict: Rating
     seen: str
     advice: str = ""
 

@@ -15,8 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from upbench.cases.grid import DTYPES
 from upbench.processes.stopwatch import stopwatch_for
-from upbench.runtimes.workload import DTYPES, use_device
+from upbench.runtimes.workload import use_device
 
 MATRIX_SIDE = 1536
 CONV_CHANNELS, CONV_SIDE = 128, 64

@@ -1,6 +1,7 @@
-"""The meters: one file per quantity, each behind the interface of :class:`~upbench.meters.meter.Meter`.
+"""The meters: one quantity a file, each behind the interface of :class:`~upbench.meters.meter.Meter`.
 
-Every module of this package is imported here, so that a new meter is one new file and nothing else.
+Every module of this package is imported here, so that a new meter is one new file and nothing else. A meter looks at
+one workload in one process; when and how often it is asked is not its business.
 """
 
 from __future__ import annotations

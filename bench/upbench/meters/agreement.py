@@ -9,9 +9,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from upbench.cases.grid import LAYOUTS
+from upbench.cases.outcome import RefusedCaseError
 from upbench.meters.meter import Meter
-from upbench.processes.isolation import RefusedCaseError
-from upbench.runtimes.workload import LAYOUTS, Workload
+from upbench.runtimes.workload import Workload
 from upsample import AnyUpsampler
 
 CROP = 16

@@ -11,9 +11,9 @@ from typing import Any
 import torch
 
 import upsample
+from upbench.cases.outcome import RefusedCaseError
 from upbench.meters.meter import Meter
 from upbench.meters.opcount import Count, OperatorCounter, UnknownOperatorError, count_operators
-from upbench.processes.isolation import RefusedCaseError
 from upbench.runtimes.workload import Workload, create_module
 
 

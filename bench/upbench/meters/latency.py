@@ -14,7 +14,8 @@ import time
 from typing import Any
 
 from upbench.meters.meter import Meter
-from upbench.processes.control import DISTURBED, Control
+from upbench.processes.control import Control
+from upbench.processes.disturbance import DISTURBED
 from upbench.processes.stopwatch import Stopwatch, stopwatch_for
 from upbench.runtimes.workload import Workload
 

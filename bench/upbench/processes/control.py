@@ -11,21 +11,13 @@ Measured on a 2-core shared machine: the spread of 0.1 s medians of one upsample
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 
 import numpy as np
 import torch
 
-from upbench.records.statistics import CONTROL_TOLERANCE
-
 SIDE = 128
 REPEATS = 3
 CALLS = 1
-
-DISTURBED = 1 + CONTROL_TOLERANCE
-"""A control that takes this many times its quiet time says that the machine is disturbed."""
-
-QUIET_QUANTILE = 0.05
 
 CALIBRATION_S = 2.0
 
@@ -60,8 +52,3 @@ def calibrate(threads: int) -> list[float]:
     while time.perf_counter() < end:
         samples.append(control.sample())
     return samples
-
-
-def quiet_time(samples: Sequence[float]) -> float:
-    """What the control takes when nobody disturbs: a low quantile of everything that it ever took."""
-    return float(np.quantile(samples, QUIET_QUANTILE))

@@ -22,18 +22,14 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Literal
+from typing import Any
 
 import psutil
 
+from upbench.cases.outcome import OutcomeKind, RefusedCaseError, UnsupportedCaseError
 from upbench.errors import UserError
 from upbench.processes import allocator
 from upbench.processes.allocator import PINNED_ENVIRONMENT, Allocator
-
-OutcomeKind = Literal["ok", "unsupported", "refused", "out_of_memory", "timeout", "crashed", "unstable"]
-
-PRELOAD = ("upbench.sweep.worker", "torch._dynamo")
-"""Imported once by the server; torch imports ``torch._dynamo`` at the first dispatch mode, which takes a second."""
 
 QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
 """Keeps torch's profiler from writing to the terminal."""
@@ -58,14 +54,6 @@ class ServerError(UserError):
     """The server that forks workers is not as it must be; one sentence says why."""
 
 
-class UnsupportedCaseError(Exception):
-    """Raised inside a worker: this case cannot be run here, for the reason that the message gives."""
-
-
-class RefusedCaseError(Exception):
-    """Raised inside a worker: the upsampler breaks its contract as the message says, so that its time means nothing."""
-
-
 class Isolation:
     """A source of fresh processes, all with the same allocator setting.
 
@@ -79,7 +67,7 @@ class Isolation:
         ServerError: at the first call, when the server runs already with another setting, or cannot be started.
     """
 
-    def __init__(self, setting: Allocator = "pinned", preload: tuple[str, ...] = PRELOAD) -> None:
+    def __init__(self, setting: Allocator = "pinned", preload: tuple[str, ...] = ()) -> None:
         self.allocator = setting
         self.preload = preload
         self._context: ForkServerContext | None = None

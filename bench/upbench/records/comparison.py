@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from upbench.processes.disturbance import CONTROL_TOLERANCE
 from upbench.records.record import Record, Run
-from upbench.records.statistics import CONFIDENCE, CONTROL_TOLERANCE, Comparison, compare_latencies
+from upbench.records.statistics import CONFIDENCE, Comparison, compare_latencies
 
 EXACT = ("flops", "params", "min_bytes", "peak_tensor_bytes", "peak_allocated_bytes")
 """Quantities that are the same every time on the same machine: any difference is a change."""
@@ -15,7 +16,7 @@ IDENTITY = ("cpu", "usable_cores", "memory_bytes", "torch", "cpu_capability", "g
 
 
 @dataclass(frozen=True)
-class Row:
+class ComparedCase:
     """One case in both runs; ``comparison`` is None where latencies cannot be compared."""
 
     case_id: str
@@ -42,7 +43,7 @@ def machine_differences(a: Run, b: Run) -> list[str]:
     return differences
 
 
-def compare_runs(a: Run, b: Run) -> list[Row]:
+def compare_runs(a: Run, b: Run) -> list[ComparedCase]:
     """Return a row for each case of either run, in A's order, those of B alone last.
 
     "Slower" and "faster" are said at 5 %, shared between all cases that are compared (Bonferroni).
@@ -56,20 +57,20 @@ def compare_runs(a: Run, b: Run) -> list[Row]:
     return [_row(case_id, by_id_a.get(case_id), by_id_b.get(case_id), level) for case_id in by_id_a | by_id_b]
 
 
-def _row(case_id: str, a: Record | None, b: Record | None, level: float | None) -> Row:
+def _row(case_id: str, a: Record | None, b: Record | None, level: float | None) -> ComparedCase:
     if a is None or b is None:
-        return Row(case_id, None, f"only in {'B' if a is None else 'A'}", ())
+        return ComparedCase(case_id, None, f"only in {'B' if a is None else 'A'}", ())
     changed = tuple(name for name in EXACT if a.quantities[name] != b.quantities[name])
     if not (a.measured and b.measured):
-        return Row(case_id, None, f"A {a.outcome}, B {b.outcome}", changed)
+        return ComparedCase(case_id, None, f"A {a.outcome}, B {b.outcome}", changed)
     if level is None:
-        return Row(case_id, None, "not comparable", changed)
+        return ComparedCase(case_id, None, "not comparable", changed)
     launches_b, launches_a = b.quantities["launch_medians_s"], a.quantities["launch_medians_s"]
     comparison = compare_latencies(launches_b, launches_a, CONTROL_TOLERANCE)
     if comparison is None:
-        return Row(case_id, None, "too few launches", changed)
+        return ComparedCase(case_id, None, "too few launches", changed)
     if comparison.p_value >= level:
         verdict = "no difference seen"
     else:
         verdict = "B slower" if comparison.ratio.estimate > 1 else "B faster"
-    return Row(case_id, comparison, verdict, changed)
+    return ComparedCase(case_id, comparison, verdict, changed)

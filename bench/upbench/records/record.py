@@ -107,7 +107,7 @@ class Record:
 
     Attributes:
         case: which upsampler in which cell.
-        outcome: ``ok``, ``unstable``, or why there is no latency; see :data:`upbench.processes.isolation.OutcomeKind`.
+        outcome: ``ok``, ``unstable``, or why there is no latency; see :data:`upbench.cases.outcome.OutcomeKind`.
         outcome_reason: one sentence unless ``ok``.
         quantities: the fields of :data:`QUANTITIES` and any that further meters add.
         rounds_s: raw seconds per call of all launches, one after the other; empty where only a summary was stored.

@@ -17,10 +17,9 @@ import numpy.typing as npt
 # Its submodules load when they are first used: processes that only need a constant from here save a second.
 import scipy
 
-CONFIDENCE = 0.95
+from upbench.processes.disturbance import CONTROL_TOLERANCE
 
-CONTROL_TOLERANCE = 0.06
-"""How much slower than on the quiet machine the control operator may be before the rounds beside it are discarded."""
+CONFIDENCE = 0.95
 
 POWER_RUNS = 4000
 MOST_REACH = 20.0

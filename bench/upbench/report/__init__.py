@@ -1,4 +1,7 @@
-"""From records alone to what people look at: answers, tables, charts and one page. Free of torch."""
+"""From records alone to what people look at: evidence, answers, claims, tables and charts, and the page.
+
+Free of torch; nothing is measured here, and no file but the records is read.
+"""
 
 from __future__ import annotations
 

@@ -12,9 +12,10 @@ from functools import cached_property
 from typing import Any
 
 from upbench.cases.case import Cell
+from upbench.processes.disturbance import CONTROL_TOLERANCE
 from upbench.records.comparison import machine_differences
 from upbench.records.record import Record, RecordError, Run
-from upbench.records.statistics import CONFIDENCE, CONTROL_TOLERANCE, Comparison, Interval, compare_latencies
+from upbench.records.statistics import CONFIDENCE, Comparison, Interval, compare_latencies
 
 BYTES_PER_VALUE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 

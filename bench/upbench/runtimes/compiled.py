@@ -18,7 +18,7 @@ class Compiled(Runtime):
 
     name = "compiled"
     title = "torch.compile"
-    preload = ("torch._inductor.compile_fx", "upbench.processes.inductor")
+    preload = ("torch._inductor.compile_fx", "upbench.runtimes._inductor")
     in_torch = True
 
     def prepare(self, module: nn.Module, inputs: tuple[Tensor, ...], kept: Path | None = None) -> Call:
@@ -27,7 +27,7 @@ class Compiled(Runtime):
         settings = {}
         if kept is not None:
             # Before inductor is sent to a folder where it would have to find out about the machine once more.
-            import upbench.processes.inductor  # noqa: F401
+            import upbench.runtimes._inductor  # noqa: F401
 
             os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(kept)
             # They would be compiled anew for each folder, which takes longer than all the rest.

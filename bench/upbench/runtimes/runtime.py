@@ -11,7 +11,7 @@ from typing import ClassVar
 from torch import Tensor, nn
 
 from upbench.cases.case import Cell
-from upbench.processes.isolation import UnsupportedCaseError
+from upbench.cases.outcome import UnsupportedCaseError
 
 Call = Callable[[], Tensor]
 
@@ -83,3 +83,13 @@ class Runtime(ABC):
         Raises:
             ConversionError: the runtime cannot.
         """
+
+
+def get(name: str) -> Runtime:
+    """Return the runtime called ``name``."""
+    return Runtime.registry[name]
+
+
+def names() -> list[str]:
+    """Return the names of all runtimes, eager first."""
+    return sorted(Runtime.registry, key=lambda name: (name != "eager", name))

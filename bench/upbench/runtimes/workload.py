@@ -13,17 +13,14 @@ import torch.nn.functional as F
 from torch import Tensor
 
 import upsample
-from upbench import runtimes
 from upbench.cases import inputs
 from upbench.cases.case import Case, Cell
-from upbench.processes.isolation import UnsupportedCaseError
-from upbench.runtimes import Call
+from upbench.cases.grid import DTYPES, LAYOUTS, is_network
+from upbench.cases.outcome import UnsupportedCaseError
+from upbench.runtimes.runtime import Call, Runtime, get
 
 WEIGHT_SEED = 0
 GRADIENT_SEED = 1
-LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
-STEPS = ("inference", "training")
-DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 @dataclass(frozen=True)
@@ -52,9 +49,9 @@ class Workload:
         return self.inputs[0]
 
     @property
-    def runtime(self) -> runtimes.Runtime:
+    def runtime(self) -> Runtime:
         """Where ``call`` runs."""
-        return runtimes.get(self.case.cell.runtime)
+        return get(self.case.cell.runtime)
 
     @property
     def leaves(self) -> list[Tensor]:
@@ -64,7 +61,7 @@ class Workload:
     @cached_property
     def eager_call(self) -> Call:
         """The same as ``call`` in torch's own operators, whatever the runtime."""
-        forward = runtimes.get("eager").prepare(self.module, self.inputs)
+        forward = get("eager").prepare(self.module, self.inputs)
         return TrainingStep(forward, self.leaves) if self.case.cell.trains else forward
 
 
@@ -99,11 +96,6 @@ def gradients_as_in(cell: Cell) -> AbstractContextManager[None]:
     return torch.inference_mode(not cell.trains)
 
 
-def is_network(name: str) -> bool:
-    """Whether the upsampler is a whole network, which takes the photograph and has the channel axis as its width."""
-    return upsample.card(name).kind == "network"
-
-
 def create_module(case: Case) -> upsample.AnyUpsampler:
     """Build the case's module with the same random weights in every process.
 
@@ -129,7 +121,7 @@ def build(case: Case, quiet_control_s: float | None = None, kept: Path | None = 
             device is not there.
     """
     cell = case.cell
-    reason = runtimes.get(cell.runtime).refusal(cell)
+    reason = get(cell.runtime).refusal(cell)
     if reason is not None:
         raise UnsupportedCaseError(reason)
     torch.set_num_threads(cell.threads)
@@ -154,7 +146,7 @@ def prepare(
 ) -> Workload:
     """Let the case's runtime convert a module that stands ready, and call it once."""
     start = time.perf_counter()
-    call = runtimes.get(case.cell.runtime).prepare(module, inputs, kept)
+    call = get(case.cell.runtime).prepare(module, inputs, kept)
     workload = Workload(case, module, inputs, call, 0.0, quiet_control_s)
     if case.cell.trains:
         call = TrainingStep(call, workload.leaves)

@@ -12,7 +12,7 @@ import pytest
 
 from upbench.cases import inputs
 from upbench.cases.case import Case
-from upbench.processes.isolation import RefusedCaseError, UnsupportedCaseError
+from upbench.cases.outcome import RefusedCaseError, UnsupportedCaseError
 from upbench.runtimes.workload import build, gradients_as_in
 
 # Decoded when the suite is collected, not within the first benchmark of every launch.

@@ -10,8 +10,8 @@ from upbench.machine import fingerprint as machine
 from upbench.processes.isolation import Isolation
 from upbench.records.record import Record, build_record, run_level_fields
 from upbench.sweep import worker
-from upbench.sweep.schedule import MemoryLog, Settings, Sweep
-from upbench.sweep.session import run_facts
+from upbench.sweep.schedule import MemoryLog, Sweep, SweepSettings
+from upbench.sweep.session import PRELOAD, run_facts
 
 
 class Engine:
@@ -21,9 +21,9 @@ class Engine:
         settings: as for a sweep.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: SweepSettings) -> None:
         self.settings = settings
-        self._isolation = Isolation(self.settings.allocator)
+        self._isolation = Isolation(self.settings.allocator, PRELOAD)
         self._log = MemoryLog()
         self._records: list[Record] = []
         self._limits: list[dict[str, Any]] = []

@@ -21,8 +21,9 @@ from upbench.cases.case import Case, Cell
 from upbench.errors import UserError
 from upbench.machine.limits import Limits
 from upbench.processes.allocator import Allocator
-from upbench.processes.control import quiet_time
+from upbench.processes.disturbance import quiet_time
 from upbench.processes.isolation import Isolation, Outcome
+from upbench.progress import Watcher
 from upbench.records.record import Launch, Record, build_record, counting_launches
 from upbench.sweep import worker
 from upbench.sweep.stopping import OutOfTime, Precise, Progress, Reason, Spent, StopRule, first_reason
@@ -35,7 +36,7 @@ MACHINE_TIMEOUT_S = 120.0
 
 
 @dataclass(frozen=True)
-class Settings:
+class SweepSettings:
     """How every case of a sweep is measured.
 
     Attributes:
@@ -69,12 +70,6 @@ class Log(Protocol):
     entries: list[dict[str, Any]]
 
     def append(self, entry: Mapping[str, Any]) -> None: ...
-
-
-class Watcher(Protocol):
-    """Who is told how far the sweep is."""
-
-    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None: ...
 
 
 class MemoryLog:
@@ -132,7 +127,7 @@ class Sweep:
     def __init__(
         self,
         cases: Sequence[Case],
-        settings: Settings,
+        settings: SweepSettings,
         isolation: Isolation,
         log: Log,
         watcher: Watcher | None = None,

@@ -10,24 +10,23 @@ from typing import Any
 from rich.console import Console
 
 from upbench import runtimes
-from upbench.cases import grid
 from upbench.cases.case import Case
 from upbench.cases.listing import listing
 from upbench.machine import fingerprint as machine
-from upbench.meters.latency import LAUNCH_S, LEAST_ROUNDS
-from upbench.processes.isolation import PRELOAD, Isolation
+from upbench.processes.isolation import Isolation
 from upbench.progress import watcher_for
 from upbench.records.record import SCHEMA, Run, write_run
 from upbench.sweep.journal import Journal
-from upbench.sweep.schedule import ONCE, Settings, Sweep
+from upbench.sweep.schedule import Sweep, SweepSettings
 
-WORKER_OVERHEAD_S = 0.15
-"""Of forking a worker, building its case and answering."""
+PRELOAD = ("upbench.sweep.worker", "torch._dynamo")
+"""Imported once by the server of workers; torch imports ``torch._dynamo`` at the first dispatch mode, which takes a
+second."""
 
-WARM_CALLS = 3
 
-
-def measure_to_file(cases: Sequence[Case], settings: Settings, output: Path, resume: bool, console: Console) -> Run:
+def measure_to_file(
+    cases: Sequence[Case], settings: SweepSettings, output: Path, resume: bool, console: Console
+) -> Run:
     """Measure the cases, or those of them that the journal lacks, and write the run to ``output``.
 
     Raises:
@@ -55,7 +54,7 @@ def measure_to_file(cases: Sequence[Case], settings: Settings, output: Path, res
 
 
 def run_facts(
-    cases: Sequence[Case], settings: Settings, limits: list[dict[str, Any]], interleaved: bool
+    cases: Sequence[Case], settings: SweepSettings, limits: list[dict[str, Any]], interleaved: bool
 ) -> dict[str, Any]:
     """What the file says of the run as a whole, so that a report needs nothing but the file.
 
@@ -69,15 +68,3 @@ def run_facts(
         "limits": limits,
         "cards": {row.name: asdict(row) for row in listing(measured)},
     }
-
-
-def estimated_minutes(cases: Sequence[Case], settings: Settings) -> float:
-    """A rough guess at how long a sweep of the cases takes on a modest core."""
-    workers = len(ONCE) + settings.least_launches
-    seconds = 0.0
-    for case in cases:
-        call_s = grid.estimated_call_s(case)
-        if call_s:
-            seconds += workers * (WORKER_OVERHEAD_S + (WARM_CALLS + LEAST_ROUNDS) * call_s)
-            seconds += settings.least_launches * LAUNCH_S
-    return seconds / 60

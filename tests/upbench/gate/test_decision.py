@@ -13,25 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from upbench.gate import decision
-from upbench.gate.decision import (
-    CONFIRMING,
-    EXIT_CODES,
-    LEAST_MEMORY_BYTES,
-    ROUND,
-    SCREENING,
-    Decision,
-    Evidence,
-    Rule,
-    Series,
-    Verdict,
-    decide,
-    family_size,
-    open_cases,
-    pooled,
-    pools,
-)
-from upbench.gate.launch import Closed
+from upbench.gate.decision import EXIT_CODES, Decision, Verdict, decide
+from upbench.gate.observed import LEAST_MEMORY_BYTES, Closed, Observed, family_size, open_cases, pooled, pools
+from upbench.gate.series import CONFIRMING, ROUND, SCREENING, Rule, Series
 from upbench.records.statistics import signed_rank_p
 
 QUIET = (-0.002, 0.0011, -0.0013, 0.0021, 0.0005, -0.0015)
@@ -53,25 +37,25 @@ def series(values: Sequence[float]) -> Series:
     return Series(dict(enumerate(values)))
 
 
-def evidence(name: str = "case", values: Sequence[float] = QUIET, **fields: Any) -> Evidence:
-    return Evidence(name, series(values), **fields)
+def evidence(name: str = "case", values: Sequence[float] = QUIET, **fields: Any) -> Observed:
+    return Observed(name, series(values), **fields)
 
 
-def stating(before: dict[str, Any], after: dict[str, Any], **fields: Any) -> Evidence:
+def stating(before: dict[str, Any], after: dict[str, Any], **fields: Any) -> Observed:
     return evidence(examined=(Closed("passed", extra_info=before), Closed("passed", extra_info=after)), **fields)
 
 
-def returning(before: Any, after: Any, **extra_info: Any) -> Evidence:
+def returning(before: Any, after: Any, **extra_info: Any) -> Observed:
     sides = [Closed("passed", extra_info=extra_info, result=np.asarray(result)) for result in (before, after)]
     return evidence(examined=(sides[0], sides[1]))
 
 
-def in_pool(name: str, pool: str, values: Sequence[float] = QUIET) -> Evidence:
+def in_pool(name: str, pool: str, values: Sequence[float] = QUIET) -> Observed:
     stated = Closed("passed", extra_info={"pool": pool})
     return evidence(name, values, examined=(stated, stated))
 
 
-def only(*cases: Evidence, rule: Rule | None = None) -> Verdict:
+def only(*cases: Observed, rule: Rule | None = None) -> Verdict:
     """The first verdict of those cases alone."""
     return decide(cases, {}, rule or Rule()).verdicts[0]
 
@@ -222,7 +206,7 @@ def test_a_pool_is_what_the_suite_calls_one() -> None:
 
 
 def test_a_pool_has_the_mean_of_the_launches_in_which_all_members_ran() -> None:
-    members = [Evidence("a", Series({0: 0.1, 1: 0.2, 2: 0.3})), Evidence("b", Series({0: 0.3, 2: 0.1}))]
+    members = [Observed("a", Series({0: 0.1, 1: 0.2, 2: 0.3})), Observed("b", Series({0: 0.3, 2: 0.1}))]
     assert pooled(members).by_launch == pytest.approx({0: 0.2, 2: 0.2})
 
 
@@ -461,7 +445,7 @@ def test_what_was_slowed_on_purpose_is_read_from_the_candidates_side() -> None:
     assert case.slowed == {"a:g", "a:h"}
 
 
-INGREDIENTS: dict[str, Callable[[], Evidence]] = {
+INGREDIENTS: dict[str, Callable[[], Observed]] = {
     "error": lambda: evidence("error", endings=(PASSED, FAILED)),
     "counted": lambda: stating({"flops": 1}, {"flops": 2}),
     "slower": lambda: evidence("slower", SLOWER),
@@ -556,7 +540,7 @@ def quick_p(values: Sequence[float], centre: float) -> float:
 
 @pytest.fixture
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(decision, "signed_rank_p", quick_p)
+    monkeypatch.setattr("upbench.gate.series.signed_rank_p", quick_p)
 
 
 @pytest.mark.parametrize("count", [1, 6, 12, 25])

@@ -12,7 +12,8 @@ from xml.etree import ElementTree
 import pytest
 from rich.console import Console
 
-from upbench.gate.decision import Decision, Evidence, Outcome, Rule, Series, Verdict
+from upbench.gate.decision import Decision, Outcome, Verdict
+from upbench.gate.observed import Observed
 from upbench.gate.output import (
     HEADINGS,
     LOG_WIDTH,
@@ -24,12 +25,13 @@ from upbench.gate.output import (
     seconds_text,
     terminal_table,
 )
-from upbench.gate.procedure import Report, Settings
+from upbench.gate.procedure import GateReport, GateSettings
+from upbench.gate.series import Rule, Series
 from upbench.records.statistics import Interval
 
 GOLDEN = Path(__file__).parent / "golden"
 
-SETTINGS = Settings("main", Rule(tolerance=0.015, target=0.04))
+SETTINGS = GateSettings("main", Rule(tolerance=0.015, target=0.04))
 SLOWER = Verdict(
     "benchmarks/test_a.py::test_decode[2-float32]",
     "regression",
@@ -59,11 +61,11 @@ VERDICTS = (SKIPPED, SAME, POOL, NEW, FASTER, NOISY, FAILED, SLOWER)
 CONTROL = Verdict("copy", "same", (), Interval(0.998, 1.001, 1.004), 0.01, 12)
 
 
-def report_of(*verdicts: Verdict, outcome: Outcome = "regression", **fields: Any) -> Report:
+def report_of(*verdicts: Verdict, outcome: Outcome = "regression", **fields: Any) -> GateReport:
     decision = Decision(outcome, "One sentence says it.", verdicts, (CONTROL,))
-    evidence = (Evidence(SLOWER.name, Series({0: 0.1, 1: 0.11}), peaks=([1, 2], [3, 4])), Evidence(FAILED.name))
+    evidence = (Observed(SLOWER.name, Series({0: 0.1, 1: 0.11}), peaks=([1, 2], [3, 4])), Observed(FAILED.name))
     controls = {"copy": Series({0: 0.001, 1: -0.002})}
-    return Report(decision, evidence, controls, "0123456789abcdef" * 2 + "01234567", 12, 83.4, **fields)
+    return GateReport(decision, evidence, controls, "0123456789abcdef" * 2 + "01234567", 12, 83.4, **fields)
 
 
 def printed(decision: Decision, width: int = LOG_WIDTH) -> str:
@@ -73,7 +75,7 @@ def printed(decision: Decision, width: int = LOG_WIDTH) -> str:
     return console.file.getvalue()
 
 
-def cases(report: Report) -> dict[str, ElementTree.Element]:
+def cases(report: GateReport) -> dict[str, ElementTree.Element]:
     """The test cases of the JUnit file by their names."""
     return {case.attrib["name"]: case for case in ElementTree.fromstring(junit(report)).iter("testcase")}
 
@@ -218,7 +220,7 @@ def test_junit_tells_a_pool_from_a_benchmark() -> None:
     assert [found[each.name].attrib["classname"] for each in (SAME, POOL)] == ["benchmark", "benchmark pool"]
 
 
-def document(report: Report) -> dict[str, Any]:
+def document(report: GateReport) -> dict[str, Any]:
     text = json.dumps(as_dict(report, SETTINGS, {"cpu": "Test CPU"}), allow_nan=False)
     return dict(json.loads(text))
 

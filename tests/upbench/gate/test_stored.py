@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from tests.upbench.synthetic import case, measured, refused, run_of
-from upbench.gate.decision import Decision, Rule, Verdict
+from upbench.gate.decision import Decision, Verdict
+from upbench.gate.series import Rule
 from upbench.gate.stored import decide_stored
 from upbench.records.record import Record, Run
 

@@ -18,9 +18,9 @@ from tabulate import tabulate
 
 from upbench.errors import UsageError
 from upbench.gate import procedure, trial
-from upbench.gate.decision import Evidence, Rule, Series, decide
-from upbench.gate.launch import Closed
-from upbench.gate.procedure import Report, Settings
+from upbench.gate.decision import decide
+from upbench.gate.observed import Closed, Observed
+from upbench.gate.procedure import GateReport, GateSettings
 from upbench.gate.rates import (
     SCHEMA,
     SHARES,
@@ -37,13 +37,14 @@ from upbench.gate.rates import (
     summary,
     table,
 )
+from upbench.gate.series import Rule, Series
 from upbench.gate.trees import Suite
 from upbench.gate.trial import TrialError, run_trial
 
 NAMES = ("first", "second", "third", "fourth")
 SLOW = tuple(f"package.code:{name}" for name in NAMES)
 SOURCE = "".join(f"def {name}():\n    return 1\n\n\n" for name in NAMES)
-SETTINGS = Settings("HEAD", budget_s=7.0)
+SETTINGS = GateSettings("HEAD", budget_s=7.0)
 QUIET = {0: 0.001, 1: -0.002, 2: 0.0015, 3: -0.0005, 4: 0.0025, 5: -0.003}
 
 
@@ -53,10 +54,10 @@ class Gates:
     def __init__(self) -> None:
         self.sources: list[str] = []
         self.folders: list[Path] = []
-        self.settings: list[Settings] = []
+        self.settings: list[GateSettings] = []
         self.fail_at: int | None = None
 
-    def run(self, suite: Suite, settings: Settings, watcher: object) -> Report:
+    def run(self, suite: Suite, settings: GateSettings, watcher: object) -> GateReport:
         if len(self.sources) == self.fail_at:
             raise KeyboardInterrupt
         self.sources.append((suite.root / "package" / "code.py").read_text())
@@ -65,13 +66,13 @@ class Gates:
         evidence = []
         for name in SLOW:
             ratios = {launch: value + 0.1 * (name in self.sources[-1]) for launch, value in QUIET.items()}
-            case = Evidence(f"test_{name.split(':')[1]}", Series(ratios))
+            case = Observed(f"test_{name.split(':')[1]}", Series(ratios))
             ran = [name] if name in self.sources[-1] else []
             case.note((Closed("passed"), Closed("passed", slowed=ran)))
             evidence.append(case)
         controls = {"copy": Series(dict(QUIET))}
         decision = decide(evidence, controls, settings.rule)
-        return Report(decision, tuple(evidence), controls, "0" * 40, 6, 12.34)
+        return GateReport(decision, tuple(evidence), controls, "0" * 40, 6, 12.34)
 
 
 @pytest.fixture
@@ -151,7 +152,7 @@ def test_a_gate_of_a_trial_runs_in_the_users_folder_of_the_clone(
 def test_a_gate_of_a_trial_compares_with_the_commit_of_the_clone(
     go: Callable[..., dict[str, Any]], gates: Gates
 ) -> None:
-    go(1, settings=Settings("HEAD~0", budget_s=9.0))
+    go(1, settings=GateSettings("HEAD~0", budget_s=9.0))
     assert (gates.settings[0].reference, gates.settings[0].budget_s) == ("HEAD", 9.0)
 
 
@@ -193,8 +194,8 @@ def test_what_was_made_before_an_interrupt_is_kept(
 @pytest.mark.parametrize(
     "changed",
     [
-        {"settings": Settings("HEAD", Rule(tolerance=0.02), budget_s=7.0)},
-        {"settings": Settings("HEAD", budget_s=8.0)},
+        {"settings": GateSettings("HEAD", Rule(tolerance=0.02), budget_s=7.0)},
+        {"settings": GateSettings("HEAD", budget_s=8.0)},
         {"slow": SLOW},
     ],
     ids=["tolerance", "budget", "slow"],
@@ -231,7 +232,7 @@ def test_too_few_functions_to_slow_down_are_refused(go: Callable[..., dict[str, 
 
 def test_a_commit_that_there_is_not_is_an_error_of_git(go: Callable[..., dict[str, Any]]) -> None:
     with pytest.raises(TrialError, match="git checkout failed"):
-        go(1, settings=Settings("no-such-branch"))
+        go(1, settings=GateSettings("no-such-branch"))
 
 
 @pytest.mark.parametrize(("text", "said"), [("{", "is damaged"), ("[]", "no trial"), ("{}", "no trial")])

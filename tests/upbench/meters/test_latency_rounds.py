@@ -7,7 +7,8 @@ from collections.abc import Iterator
 import pytest
 
 from upbench.meters.latency import LAUNCH_S, LEAST_ROUNDS, QUIET_S, Rounds
-from upbench.processes.control import DISTURBED, Control, quiet_time
+from upbench.processes.control import Control
+from upbench.processes.disturbance import DISTURBED, quiet_time
 
 QUIET, LOUD = 1e-6, DISTURBED * 1e-6 * 1.01
 

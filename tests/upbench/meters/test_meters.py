@@ -13,14 +13,16 @@ import upsample
 from upbench import meters
 from upbench.cases import inputs
 from upbench.cases.case import Case, Cell
+from upbench.cases.outcome import UnsupportedCaseError
 from upbench.meters.agreement import WrongOutputError
 from upbench.meters.arithmetic import CountMismatchError
 from upbench.meters.cuda_memory import peak_cuda_memory
 from upbench.meters.tensor_memory import LiveTensors
-from upbench.processes.isolation import Isolation, UnsupportedCaseError
+from upbench.processes.isolation import Isolation
 from upbench.processes.stopwatch import CudaEvents, WallClock
 from upbench.runtimes.workload import Workload, build, prepare
 from upbench.sweep import worker
+from upbench.sweep.session import PRELOAD
 from upsample.contract import Work
 from upsample.families.subpixel import SubPixel
 
@@ -38,7 +40,7 @@ def workload(upsampler: str, channels: int = 64, side: int = 256, **cell: Any) -
 )
 def test_peaks_are_the_known_ones(upsampler: str, tensors_mib: int, allocated_mib: int) -> None:
     case = Case(upsampler, Cell(2, 64, 64, 64, 256, 256))
-    isolation = Isolation()
+    isolation = Isolation(preload=PRELOAD)
     exact = isolation.call(worker.measure, case, ("tensor_memory", "allocated_memory"), timeout=60).value
     assert exact["peak_tensor_bytes"] == tensors_mib * MIB
     assert exact["peak_allocated_bytes"] == pytest.approx(allocated_mib * MIB, rel=0.01)

@@ -104,7 +104,7 @@ def frozen_filter_flops(module: upsample.AnyUpsampler, pixels: int) -> int:
 
 
 @given(c=st.integers(1, 3), o=st.integers(1, 3), k=st.integers(1, 4), s=st.integers(1, 3), g=st.integers(1, 3))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 def test_convolutions_of_any_groups_agree_with_their_closed_form(c: int, o: int, k: int, s: int, g: int) -> None:
     with torch.device("meta"):
         conv = nn.Conv2d(c * g, o * g, k, stride=s, groups=g)

@@ -11,11 +11,12 @@ import pytest
 from tests.upbench import misbehaving
 from upbench.processes.allocator import PINNED_ENVIRONMENT
 from upbench.processes.isolation import Isolation, ServerError
+from upbench.sweep.session import PRELOAD
 
 
 @pytest.fixture(scope="module")
 def isolation() -> Isolation:
-    return Isolation()
+    return Isolation(preload=PRELOAD)
 
 
 def test_a_value_comes_back(isolation: Isolation) -> None:
@@ -67,7 +68,7 @@ def test_a_server_that_died_comes_back_pinned(isolation: Isolation) -> None:
 def test_a_server_with_another_setting_is_refused(isolation: Isolation) -> None:
     isolation.call(misbehaving.answer, 1, timeout=30)
     with pytest.raises(ServerError, match="must start with the allocator default, but this program has"):
-        Isolation("default").call(misbehaving.answer, 1, timeout=30)
+        Isolation("default", PRELOAD).call(misbehaving.answer, 1, timeout=30)
 
 
 def test_a_worker_that_hangs_is_ended(isolation: Isolation) -> None:

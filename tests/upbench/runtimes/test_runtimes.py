@@ -15,11 +15,14 @@ import upsample
 from upbench import runtimes
 from upbench.cases import grid
 from upbench.cases.case import Case, Cell
-from upbench.processes.isolation import Isolation
+from upbench.processes.isolation import Isolation, Outcome
 from upbench.runtimes import ConversionError, onnx
 from upbench.runtimes.eager import Eager
 from upbench.runtimes.workload import build, gradients_as_in
 from upbench.sweep import worker
+from upbench.sweep.plan import planned
+from upbench.sweep.session import PRELOAD
+from upsample.exact import ExactForm
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -50,7 +53,7 @@ def test_every_runtime_gives_the_definitions_output(upsampler: str, runtime: str
 
 
 def test_the_compiled_one_is_measured_like_any_other_with_its_compilation_apart(tmp_path: Path) -> None:
-    the_case, isolation = case("subpixel", "compiled"), Isolation()
+    the_case, isolation = case("subpixel", "compiled"), Isolation(preload=PRELOAD)
     fresh = isolation.call(worker.measure, the_case, EXAMINED, None, tmp_path / "own", timeout=300)
     assert fresh.kind == "ok", fresh.reason
     assert fresh.value["definition_error"] < 1e-5
@@ -83,6 +86,10 @@ def test_what_a_runtime_cannot_convert_it_refuses_in_its_own_words(runtime: str)
     assert "\n" not in str(refusal.value)
 
 
+def isolated_check(the_case: Case) -> Outcome:
+    return Isolation(preload=PRELOAD).call(worker.measure, the_case, ("agreement",), timeout=60)
+
+
 @pytest.mark.parametrize(
     ("cell", "reason"),
     [
@@ -92,12 +99,12 @@ def test_what_a_runtime_cannot_convert_it_refuses_in_its_own_words(runtime: str)
     ],
 )
 def test_what_a_runtime_never_does_is_unsupported(cell: dict[str, str], reason: str) -> None:
-    outcome = Isolation().call(worker.measure, case("subpixel", "onnx", **cell), ("agreement",), timeout=60)
+    outcome = isolated_check(case("subpixel", "onnx", **cell))
     assert (outcome.kind, outcome.reason) == ("unsupported", reason)
 
 
 def test_bfloat16_where_a_runtime_lacks_it_is_unsupported_in_its_own_words() -> None:
-    outcome = Isolation().call(worker.measure, case("subpixel", "onnx", dtype="bfloat16"), ("agreement",), timeout=60)
+    outcome = isolated_check(case("subpixel", "onnx", dtype="bfloat16"))
     assert outcome.kind == "unsupported"
     assert (outcome.reason or "").startswith("ONNX Runtime cannot take it: ")
 
@@ -107,12 +114,12 @@ def test_a_runtime_that_is_not_installed_says_what_to_install(monkeypatch: pytes
     with pytest.raises(
         grid.GridError, match=r"runtime onnx needs no_such_package: pip install 'upsample-bench\[onnx\]'"
     ):
-        grid.Axes(("subpixel",), runtimes=("eager", "onnx"))
+        planned(grid.Axes(("subpixel",), runtimes=("eager", "onnx")))
 
 
 def test_an_unknown_runtime_is_named_with_those_there_are() -> None:
     with pytest.raises(grid.GridError, match="one of eager, compiled, onnx, openvino; got 'tensorrt'"):
-        grid.Axes(("subpixel",), runtimes=("tensorrt",))
+        planned(grid.Axes(("subpixel",), runtimes=("tensorrt",)))
 
 
 def test_what_one_process_exports_the_next_finds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +166,7 @@ class WithoutForms(Eager):
     title = "A runtime without forms"
 
     def prepare(self, module: nn.Module, inputs: tuple[torch.Tensor, ...], kept: Path | None = None) -> runtimes.Call:
-        if any(type(each).__module__ == "upsample.exact.forms" for each in module.modules()):
+        if any(isinstance(each, ExactForm) for each in module.modules()):
             raise ConversionError(self, RuntimeError("no"))
         return super().prepare(module, inputs)
 

@@ -15,7 +15,7 @@ from upbench.cases.case import Case
 from upbench.machine.limits import Limits
 from upbench.processes.isolation import Outcome
 from upbench.sweep import worker
-from upbench.sweep.schedule import MachineError, MemoryLog, Settings, Sweep
+from upbench.sweep.schedule import MachineError, MemoryLog, Sweep, SweepSettings
 
 CASES = [case(name, scale) for scale in (2, 3) for name in ("nearest_conv", "subpixel", "transposed")]
 EXAMINED = {"flops": 80_000_000, "min_bytes": 1_600, "params": 3}
@@ -64,7 +64,7 @@ class FakeMachine:
 
 
 def sweep(machine: FakeMachine, log: MemoryLog | None = None, **settings: Any) -> Sweep:
-    return Sweep(CASES, Settings(**settings), machine, log or MemoryLog())  # type: ignore[arg-type]
+    return Sweep(CASES, SweepSettings(**settings), machine, log or MemoryLog())  # type: ignore[arg-type]
 
 
 def test_every_case_is_examined_once_and_launched_until_precise() -> None:
@@ -112,7 +112,7 @@ def test_runtimes_and_layouts_that_answer_one_question_are_launched_next_to_each
     ways = [{"runtime": "onnx"}, {"layout": "channels_last"}, {}]
     cases = [case("subpixel", scale, **way) for way in ways for scale in (2, 3)]
     machine = FakeMachine()
-    Sweep(cases, Settings(), machine, MemoryLog()).run()  # type: ignore[arg-type]
+    Sweep(cases, SweepSettings(), machine, MemoryLog()).run()  # type: ignore[arg-type]
     questions = {each.id: each.cell.question for each in cases}
     order = [questions[case_id] for case_id in machine.launched[: len(cases)]]
     assert len([1 for before, after in pairwise(order) if before != after]) == 1
@@ -129,7 +129,7 @@ def test_the_workers_of_a_case_share_a_folder_of_their_own() -> None:
 def test_networks_have_a_block_of_their_own_and_settings_do_not_mix() -> None:
     cases = [case(name, threads=t) for t in (1, 2) for name in ("nearest_conv", "subpixel", "pre_upsampling")]
     machine = FakeMachine()
-    Sweep(cases, Settings(), machine, MemoryLog()).run()  # type: ignore[arg-type]
+    Sweep(cases, SweepSettings(), machine, MemoryLog()).run()  # type: ignore[arg-type]
     cells = {each.id: each.cell for each in cases}
     order = [cells[case_id] for case_id in machine.launched[: len(cases)]]
     assert len([1 for before, after in pairwise(order) if before != after]) == 3
