@@ -23,7 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from upbench.errors import UsageError, UserError
-from upbench.records.record import read_run
+from upbench.records.record import Run, read_run
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -77,6 +77,14 @@ def _say(line: str, console: Console = output) -> None:
     console.print(line, markup=False, soft_wrap=True)
 
 
+def _read(file: Path) -> Run:
+    """Read a run, and say what its reader should know of it."""
+    found = read_run(file)
+    if found.of_old_layout:
+        _say(f"{file}: {found.of_old_layout}", errors)
+    return found
+
+
 @app.command(epilog="Example: upbench run --quick --scale 2,4 --channels 64 --output results/mine.json")
 def run(
     output_file: Annotated[
@@ -117,6 +125,9 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases and the estimated time only.")] = False,
 ) -> None:
     """Measure upsamplers on this machine and write the records."""
+    from upbench.cases.library import check_library
+
+    check_library()
     from upbench.cases import grid
     from upbench.cases.spelling import given_axes
     from upbench.sweep import plan, session
@@ -202,7 +213,7 @@ def report(
         for line in write_trial_report(trial, output_folder):
             _say(f"• {line}")
         return
-    runs = [read_run(file) for file in files]
+    runs = [_read(file) for file in files]
     # Pandas and matplotlib take seconds to import, which a damaged file need not wait for.
     from upbench.report import write_report
 
@@ -219,7 +230,7 @@ def compare(
     """Compare two runs case by case: how many times longer B takes than A, and what else changed."""
     from upbench.records.comparison import compare_runs, machine_differences
 
-    run_a, run_b = read_run(a), read_run(b)
+    run_a, run_b = _read(a), _read(b)
     differences = machine_differences(run_a, run_b)
     if differences:
         _say(f"Different conditions ({', '.join(differences)}): latencies are not comparable and are left out.")
@@ -320,6 +331,9 @@ def list_upsamplers(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
 ) -> None:
     """List the upsamplers: name, year, scales, whether they need a guide, cost, advice and source."""
+    from upbench.cases.library import check_library
+
+    check_library()
     from upbench.cases.listing import listing
 
     rows = listing()

@@ -3,14 +3,14 @@
 The same engine as ``upbench run`` measures each case in isolated workers; the rounds that it returns are then replayed
 into pytest-benchmark's own fixture by way of its ``timer`` option, so that everything pytest-benchmark does with a
 benchmark — JSON, autosave, comparison, grouping — works on them. Loaded in every pytest run that has this package
-installed, so nothing heavy is imported before a case is measured.
+installed, so nothing heavy is imported before a case is measured, and no name is taken that another project may have.
 """
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -34,6 +34,23 @@ AXES = {
     "steps": "inference, training.",
 }
 
+BENCHMARK, GATE = "upbench_benchmark", "upbench_gate"
+"""Where ``config.option`` keeps our options; another project's ``--benchmark`` is called ``benchmark`` there."""
+
+OPTIONS: dict[str, dict[str, str]] = {
+    "--benchmark": {
+        "dest": BENCHMARK,
+        "action": "store_true",
+        "help": "Run the benchmarks and only them; without paths, those of the ini option benchmark_paths.",
+    },
+    "--benchmark-gate": {
+        "dest": GATE,
+        "metavar": "REF",
+        "help": "Compare the benchmarks with a commit's, as 'upbench gate --against REF' does; fail if any got worse.",
+    },
+}
+"""By name, as ``argparse`` has them."""
+
 _engine_key = pytest.StashKey["Engine"]()
 _now_s = 0.0
 
@@ -50,32 +67,69 @@ def _advance(rounds_s: Iterator[float]) -> None:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    """Register ``--benchmark``, and where a project keeps its benchmarks."""
-    parser.getgroup("benchmark").addoption(
-        "--benchmark",
-        action="store_true",
-        help="Run the benchmarks and only them; without paths, those of the ini option benchmark_paths.",
-    )
-    parser.getgroup("benchmark").addoption(
-        "--benchmark-gate",
-        metavar="REF",
-        help="Compare the benchmarks with a commit's, as 'upbench gate --against REF' does, and fail if any got worse.",
-    )
+    """Register where a project keeps its benchmarks; the options wait until other projects have theirs."""
     parser.addini("benchmark_paths", "Where 'pytest --benchmark' finds benchmarks when no path is given.", type="args")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Parser, args: list[str]) -> None:
-    """Register the axes where our own suite is asked for, and nowhere else.
+@pytest.hookimpl(wrapper=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, parser: pytest.Parser, args: list[str]
+) -> Generator[None, None, None]:
+    """Take our options off the command line, unless a conftest or another plugin has one of that name.
 
-    Their names are general, and another project's conftest may well have a ``--threads`` of its own.
+    Theirs may come as late as when a folder is collected, so that ours are registered for ``--help`` alone. The axes
+    have general names, and are there only where our own suite is asked for.
     """
+    result = yield
+    for name, settings in OPTIONS.items():
+        if {"-h", "--help"} & set(args) and _is_free(parser, args, name):
+            parser.getgroup("benchmark").addoption(name, **settings)
+        elif any(argument.partition("=")[0] == name for argument in args) and _is_free(parser, args, name):
+            setattr(early_config.option, settings["dest"], _taken_off(args, name, takes_value="metavar" in settings))
     asked_for = [*args, *early_config.getini("benchmark_paths")]
-    if not any(re.search(r"upbench[./]suite", argument) for argument in asked_for):
-        return
+    if any(re.search(r"upbench[./]suite", argument) for argument in asked_for):
+        _register_axes(parser, args)
+    return result
+
+
+def _is_free(parser: pytest.Parser, args: list[str], name: str) -> bool:
+    """Whether nobody else has an option called ``name``."""
+    try:
+        return name in parser.parse_known_and_unknown_args([*args, name])[1]
+    except pytest.UsageError:
+        # Somebody's option, which wants a value.
+        return False
+
+
+def _taken_off(args: list[str], name: str, takes_value: bool) -> str | bool:
+    """Remove an option from ``args`` and return its value, or True for one that takes none.
+
+    Raises:
+        pytest.UsageError: the value is missing, or there is one too many.
+    """
+    value: str | bool = True
+    while place := next((place for place, each in enumerate(args, 1) if each.partition("=")[0] == name), 0):
+        _, equals, text = args.pop(place - 1).partition("=")
+        if takes_value and not equals:
+            text = args.pop(place - 1) if place <= len(args) else ""
+        if takes_value != bool(text):
+            raise pytest.UsageError(f"{name} {'needs a value' if takes_value else 'takes no value'}.")
+        value = text or True
+    return value
+
+
+def _register_axes(parser: pytest.Parser, args: list[str]) -> None:
+    from upbench.cases.library import check_library
+    from upbench.errors import UsageError
+
+    try:
+        check_library()
+    except UsageError as error:
+        raise pytest.UsageError(str(error)) from error
     group = parser.getgroup("upsample-bench", "axes of upsample-bench's own suite")
-    for axis, example in AXES.items():
-        group.addoption(f"--{axis.replace('_', '-')}", dest=f"upbench_{axis}", metavar="LIST", help=example)
+    free = [axis for axis in AXES if _is_free(parser, args, _option_of(axis))]
+    for axis in free:
+        group.addoption(_option_of(axis), dest=f"upbench_{axis}", metavar="LIST", help=AXES[axis])
     group.addoption(
         "--in-process",
         dest="upbench_in_process",
@@ -84,10 +138,14 @@ def pytest_load_initial_conftests(early_config: pytest.Config, parser: pytest.Pa
     )
 
 
+def _option_of(axis: str) -> str:
+    return f"--{axis.replace('_', '-')}"
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
     """Turn ``--benchmark`` into pytest-benchmark's own ``--benchmark-only`` before that plugin reads it."""
-    if not config.getoption("benchmark"):
+    if not getattr(config.option, BENCHMARK, False):
         return
     if not config.pluginmanager.hasplugin("benchmark"):
         raise pytest.UsageError("--benchmark needs the plugin pytest-benchmark, which '-p no:benchmark' turns off.")
@@ -100,7 +158,7 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int | None:
     """With ``--benchmark-gate``, run the gate in place of the tests; its exit code is the session's."""
-    reference = config.getoption("benchmark_gate")
+    reference = getattr(config.option, GATE, None)
     # The sides of a gate are pytest sessions of their own, which read the same settings.
     if not reference or config.pluginmanager.has_plugin("upbench_gate"):
         return None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -77,10 +78,83 @@ def test_the_plugin_loads_no_torch_into_foreign_runs(pytester: pytest.Pytester) 
     assert "upsample_bench" not in json.loads((pytester.path / "out.json").read_text())
 
 
-def test_the_axes_do_not_get_in_the_way_of_a_foreign_conftest(pytester: pytest.Pytester) -> None:
-    pytester.makeconftest("def pytest_addoption(parser): parser.addoption('--threads')")
+PACKAGES = {f"{name}/__init__": "" for name in ("bench", "results", "plots", "upsample")}
+
+
+@pytest.mark.parametrize("own", [PACKAGES, {"upsample": "", "bench": ""}], ids=["packages", "modules"])
+@pytest.mark.parametrize("command", [("pytest",), ("python", "-m", "pytest")], ids=" ".join)
+def test_a_project_may_have_packages_of_our_rooms_names(
+    pytester: pytest.Pytester, own: dict[str, str], command: tuple[str, ...]
+) -> None:
+    pytester.makepyfile(
+        **own,
+        **{
+            "speed/test_speed": "import bench, upsample\n"
+            "def test_speed(benchmark):\n    benchmark(int)\n    assert bench and not hasattr(upsample, 'cards')"
+        },
+    )
+    pytester.makeini("[pytest]\nbenchmark_paths = speed\npythonpath = .")
+    scripts = Path(sys.executable).parent
+    for options in ((), ("--benchmark",)):
+        result = pytester.run(scripts / command[0], *command[1:], *options)
+        assert result.ret == 0, result.stdout.str()
+        result.assert_outcomes(passed=1)
+
+
+OWN_OPTION = "def pytest_addoption(parser):\n    parser.addoption({option!r}, action='store_true', {more})"
+
+
+@pytest.mark.parametrize("more", ["", "dest='benchmark'", "dest='own_benchmark'"])
+@pytest.mark.parametrize("place", ["conftest", "tests/conftest", "deep/er/conftest", "own_plugin"])
+def test_an_option_of_ones_own_wins(pytester: pytest.Pytester, place: str, more: str) -> None:
+    """In a conftest beside the tests, in one that is only found while they are collected, or in a plugin."""
+    folder = "deep/er" if place.startswith("deep") else "tests"
+    pytester.makepyfile(
+        **{
+            place: OWN_OPTION.format(option="--benchmark", more=more),
+            f"{folder}/test_own": "def test_plain(): pass\ndef test_speed(benchmark): benchmark(int)",
+        }
+    )
+    options = ("-p", "own_plugin") if place == "own_plugin" else ()
+    pytester.syspathinsert()
+    pytester.runpytest_subprocess(*options).assert_outcomes(passed=2)
+    # Theirs does not skip what is no benchmark, as ours does.
+    ours = place.startswith("deep")
+    asked = pytester.runpytest_subprocess(*options, "--benchmark")
+    asked.assert_outcomes(passed=1, skipped=1) if ours else asked.assert_outcomes(passed=2)
+    assert pytester.runpytest_subprocess(*options, "--help").ret == 0
+
+
+@pytest.mark.parametrize("option", ["--benchmark-gate", "--threads", "--sizes"])
+def test_no_other_option_gets_in_the_way_either(pytester: pytest.Pytester, option: str) -> None:
+    pytester.makeconftest(f"def pytest_addoption(parser): parser.addoption({option!r})")
+    pytester.makepyfile(f"def test_it(pytestconfig):\n    assert pytestconfig.getoption({option!r}) == '3'")
+    pytester.runpytest_subprocess(option, "3").assert_outcomes(passed=1)
+    suite = pytester.runpytest_subprocess(option, "3", *SUITE, "--collect-only", "-q", "--upsamplers=subpixel")
+    assert suite.ret == 0, suite.stdout.str()
+
+
+def test_the_options_are_in_the_help_and_their_mistakes_are_usage_errors(pytester: pytest.Pytester) -> None:
+    help_text = pytester.runpytest_subprocess("--help").stdout
+    help_text.fnmatch_lines(["*--benchmark *", "*--benchmark-gate*REF*"])
+    for wrong, said in (("--benchmark=3", "--benchmark takes no value."), ("--benchmark-gate", "needs a value.")):
+        result = pytester.runpytest_subprocess(wrong)
+        assert result.ret == pytest.ExitCode.USAGE_ERROR
+        result.stderr.fnmatch_lines([f"*{said}*"])
+
+
+def test_a_library_that_hides_ours_is_named_where_our_suite_is_asked_for(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(upsample="")
+    result = pytester.run(sys.executable, "-m", "pytest", *SUITE)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*needs the library 'upsample', which *upsample.py hides*"])
+
+
+def test_the_flag_means_the_same_beside_xdist(pytester: pytest.Pytester) -> None:
     pytester.makepyfile(THEIRS)
-    pytester.runpytest_subprocess("--benchmark", "--threads=3").assert_outcomes(passed=1, skipped=1)
+    result = pytester.runpytest_subprocess("--benchmark", "-n", "1")
+    # pytest-benchmark refuses to run nothing but benchmarks there, and says so.
+    result.stderr.fnmatch_lines(["*Can't have both --benchmark-only and --benchmark-disable options*"])
 
 
 def test_the_flag_needs_pytest_benchmark(pytester: pytest.Pytester) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from upbench.gate.stored import decide_stored
 from upbench.gate.trees import find_suite
 from upbench.gate.trial import run_trial
 from upbench.progress import watcher_for
+from upbench.records import compact
 from upbench.records.record import read_run
 
 
@@ -44,7 +44,7 @@ def live(arguments: Sequence[str], settings: GateSettings, files: Files, console
     if files.junit:
         _write(files.junit, output.junit(report))
     if files.json:
-        _write(files.json, json.dumps(output.as_dict(report, settings, machine_info()), indent=1) + "\n")
+        _write(files.json, compact.dumps(output.as_dict(report, settings, machine_info())))
     return report.decision.exit_code
 
 

@@ -34,6 +34,9 @@ from upbench.processes.allocator import PINNED_ENVIRONMENT, Allocator
 QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
 """Keeps torch's profiler from writing to the terminal."""
 
+OWN_MODULES = {"PYTHONSAFEPATH": "1"}
+"""Keeps the current folder, in which somebody may have an ``upsample`` of his own, out of the server's imports."""
+
 START_S = 120.0
 """Allowed for the server's imports."""
 
@@ -109,7 +112,7 @@ class Isolation:
 
     def _start(self, process: BaseProcess) -> None:
         """Start a process; the server that forks it starts with the environment of this moment, if it does not run."""
-        environment = QUIET_PROFILER | (PINNED_ENVIRONMENT if self.allocator == "pinned" else {})
+        environment = QUIET_PROFILER | OWN_MODULES | (PINNED_ENVIRONMENT if self.allocator == "pinned" else {})
         with _environment(environment), _main_module_hidden():
             try:
                 process.start()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -20,6 +21,7 @@ from pytest_benchmark.stats import Stats
 
 from upbench.cases.case import Case
 from upbench.errors import UserError
+from upbench.records import compact
 from upbench.records.statistics import Interval, latency_interval
 
 SCHEMA = 1
@@ -63,6 +65,10 @@ QUANTITIES = (
 
 RUN_FACTS = ("command", "version", "source", "settings", "interleaved", "limits", "cards")
 """What a file says of its run as a whole, under ``upsample_bench``."""
+
+
+OLD_LAYOUT = re.compile(r"-m bench\b|--module[ =]bench\.")
+"""In the command of a run, where it names modules."""
 
 
 class RecordError(UserError):
@@ -167,6 +173,18 @@ class Run:
         """What identifies the machine and the software that decides its speed."""
         return dict(self.machine_info["fingerprint"])
 
+    @property
+    def of_old_layout(self) -> str | None:
+        """One sentence where the run names modules of ``bench``, as this package was called until 0.2; else None."""
+        if not str(self.facts["version"]).startswith("0.1."):
+            return None
+        command = str(self.facts["command"])
+        named = {record.case.upsampler for record in self.records if record.case.upsampler.startswith("bench.")}
+        if not named and not OLD_LAYOUT.search(command):
+            return None
+        what = ", ".join(sorted(named)) or repr(command)
+        return f"{what} names the package bench, which is called upbench now; the figures are read as they are."
+
 
 def counting_launches(launches: Iterable[Launch]) -> list[Launch]:
     """Return the launches that the latency is inferred from, in order of their passes.
@@ -242,7 +260,7 @@ def write_whole(path: Path, document: Mapping[str, Any]) -> None:
     """Write JSON to ``path``, which is there whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(document, indent=1) + "\n")
+    partial.write_text(compact.dumps(document))
     os.replace(partial, path)
 
 
