@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -20,9 +21,17 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_run_survives_being_written_and_read(file: Path) -> None:
+def test_a_run_survives_being_written_and_read(file: Path, tmp_path: Path) -> None:
     written, read = small_run(), read_run(file)
-    assert {r.case.id: r for r in read.records} == {r.case.id: r for r in written.records}
+    for before, after in zip(written.records, read.records, strict=True):
+        assert (before.case, before.outcome, before.outcome_reason) == (after.case, after.outcome, after.outcome_reason)
+        assert after.rounds_s == pytest.approx(before.rounds_s, rel=5e-6)
+        for name, value in before.quantities.items():
+            numbers = isinstance(value, float) or (isinstance(value, list) and value)
+            assert after.quantities[name] == (pytest.approx(value, rel=5e-6) if numbers else value), name
+    # Its digits are cut once.
+    write_run(read, tmp_path / "again.json")
+    assert read_run(tmp_path / "again.json") == read
     assert (read.facts, read.machine_info, read.commit_info) == (
         written.facts,
         written.machine_info,
@@ -33,6 +42,33 @@ def test_a_run_survives_being_written_and_read(file: Path) -> None:
 
 def test_nothing_partial_is_left_beside_the_file(file: Path) -> None:
     assert [path.name for path in file.parent.iterdir()] == ["run.json"]
+
+
+def test_a_record_is_a_line(file: Path) -> None:
+    lines = file.read_text().splitlines()
+    for record in small_run().records:
+        assert sum(f'"upsampler": "{record.case.upsampler}"' in line for line in lines) >= 1
+    assert len(lines) < len(small_run().records) + 30
+
+
+@pytest.mark.parametrize(
+    ("command", "upsampler", "version", "said"),
+    [
+        ("python -m bench run --output a.json", "subpixel", "0.1.0", "'python -m bench run --output a.json' names"),
+        ("upbench run --module bench.mine:Up", "subpixel", "0.1.0", "'upbench run --module bench.mine:Up' names"),
+        ("upbench run --output a.json", "bench.mine:Up", "0.1.0", "bench.mine:Up names"),
+        ("upbench run --output bench.json", "subpixel", "0.1.0", None),
+        ("upbench run --module bench.mine:Up", "bench.mine:Up", "0.2.0", None),
+    ],
+)
+def test_a_run_that_names_modules_of_the_old_layout_says_so(
+    command: str, upsampler: str, version: str, said: str | None
+) -> None:
+    run = small_run()
+    record = replace(run.records[0], case=replace(run.records[0].case, upsampler=upsampler))
+    run = replace(run, records=(record,), facts={**run.facts, "command": command, "version": version})
+    end = "the package bench, which is called upbench now; the figures are read as they are."
+    assert run.of_old_layout == (said and f"{said} {end}")
 
 
 def test_every_field_of_the_fixed_interface_stands_in_extra_info(file: Path) -> None:
