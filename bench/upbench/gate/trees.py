@@ -207,16 +207,20 @@ def two_sides(suite: Suite, reference: str, install: str | None) -> Iterator[tup
 
 
 def _search_path(tree: Path, root: Path, installed: bool) -> str:
-    """This tree's code before anything else; what points into the user's tree points into this one instead."""
-    own, elsewhere = [tree, tree / "src"], []
-    for entry in filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep)):
-        path = Path(entry).resolve()
-        if path.is_relative_to(root):
-            own.append(tree / path.relative_to(root))
-        else:
-            elsewhere.append(path)
-    # An installed package would be hidden by its own sources.
-    return os.pathsep.join(map(str, elsewhere if installed else [*own, *elsewhere]))
+    """This tree's code before anything else; what points into the user's tree points into this one instead.
+
+    PYTHONPATH may point there, and so may this interpreter's own path, for a project that is installed to be edited.
+    """
+    given = [Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    elsewhere = [path for path in given if not path.is_relative_to(root)]
+    if installed:
+        # An installed package would be hidden by its own sources.
+        return os.pathsep.join(map(str, elsewhere))
+    # An environment, too, may lie in the user's tree.
+    environment = Path(sys.prefix).resolve()
+    edited = [path for path in map(Path.resolve, map(Path, sys.path)) if not path.is_relative_to(environment)]
+    inside = [tree / path.relative_to(root) for path in (*given, *edited) if path.is_relative_to(root)]
+    return os.pathsep.join(map(str, dict.fromkeys([tree, tree / "src", *inside, *elsewhere])))
 
 
 @contextmanager

@@ -185,6 +185,21 @@ def test_a_search_path_into_the_users_tree_leads_into_each_sides_own(
             assert side.search_path.split(os.pathsep) == list(map(str, expected))
 
 
+def test_a_project_installed_to_be_edited_is_found_in_each_sides_own_tree(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever folder its packages lie in."""
+    project.commit()
+    inside = project.root / "environment"
+    monkeypatch.setattr(sys, "path", [str(project.root / "python"), str(inside / "site-packages"), *sys.path])
+    monkeypatch.setattr(sys, "prefix", str(inside))
+    monkeypatch.delenv("PYTHONPATH", raising=False)
+    with two_sides(find_suite(["benchmarks"]), "HEAD", None) as sides:
+        for side in sides[:2]:
+            found = [Path(entry) for entry in side.search_path.split(os.pathsep)]
+            assert found == [side.tree, side.tree / "src", side.tree / "python"]
+
+
 def test_the_whole_repository_is_no_suite_as_its_code_would_be_the_same_on_both_sides(project: Project) -> None:
     with pytest.raises(UsageError, match="is the whole repository"):
         find_suite(["."])
