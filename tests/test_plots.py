@@ -9,6 +9,7 @@ import pytest
 from matplotlib.testing.compare import compare_images
 
 import upsample
+from tests.likeness import difference
 from upbench.gate.rates import read_trial
 from upbench.records.record import read_run
 from upbench.report import write_report, write_trial_report
@@ -45,15 +46,16 @@ def test_the_committed_plots_are_remade_from_the_committed_results(plots: Path, 
 
 
 def assert_same(plots: Path, remade: Path) -> None:
-    """Every file of both folders, letter by letter but for pictures made of pixels."""
+    """Every file of both folders, by its words and numbers, and pictures made of pixels by their pixels."""
     committed = {path.name for path in plots.iterdir() if path.is_file()}
     assert committed == {path.name for path in remade.iterdir()}
     for name in sorted(committed):
         if name.endswith(".png"):
-            # Another processor may round a pixel's edge differently; the SVG beside it is compared letter by letter.
+            # Another processor may round a pixel's edge differently; the SVG beside it is compared by its numbers.
             assert compare_images(str(plots / name), str(remade / name), tol=2) is None
         else:
-            assert (remade / name).read_text() == (plots / name).read_text(), f"{name}: remake it with tox run -e plots"
+            apart = difference((plots / name).read_text(), (remade / name).read_text())
+            assert apart is None, f"{name}: {apart}; remake it with tox run -e plots"
 
 
 def test_the_committed_plots_of_the_gates_trial_are_remade_from_its_records(tmp_path: Path) -> None:
