@@ -149,12 +149,14 @@ def run(
         runtimes=runtime,
         steps=step,
     )
+    own = [name for name in (*given.get("upsamplers", ()), *(module or ())) if ":" in name]
+    if own:
+        # As for python -m: what lies in the current folder can be imported, by the workers too.
+        sys.path.insert(0, os.getcwd())
     axes = replace(grid.full() if full else grid.quick(), **given)
     if exact_forms:
         axes = replace(axes, upsamplers=grid.with_exact_forms(axes.upsamplers))
     if module:
-        # As for python -m: what lies in the current folder can be imported, by the workers too.
-        sys.path.insert(0, os.getcwd())
         axes = replace(axes, upsamplers=(*axes.upsamplers, *module))
     cases = plan.planned(axes)
     settings = SweepSettings(

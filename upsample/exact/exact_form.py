@@ -65,6 +65,8 @@ class ExactForm(nn.Module):
         layers: first to last, as for :func:`upsample.exact.layers.stage`.
         channels: of the input, where the layers do not tell.
         owned: whether the layers' parameters are this module's as well; otherwise they belong to somebody else.
+        ready: whether to work the kernels out; otherwise :meth:`refresh` is to be called before the first call. What a
+            form costs is known without them.
 
     Raises:
         UnsupportedError: this form does not exist for these layers; one sentence says why.
@@ -72,7 +74,9 @@ class ExactForm(nn.Module):
 
     title: ClassVar[str]
 
-    def __init__(self, layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True) -> None:
+    def __init__(
+        self, layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True, ready: bool = True
+    ) -> None:
         super().__init__()
         usual = nn.Sequential(*layers)
         # A tuple hides modules from torch, so that a state_dict holds their parameters once.
@@ -82,7 +86,8 @@ class ExactForm(nn.Module):
             self.layers = usual
         self._prepare(channels)
         self._seen: tuple[tuple[int, int, torch.dtype], ...] = ()
-        self.refresh()
+        if ready:
+            self.refresh()
         self.register_load_state_dict_post_hook(_refresh_loaded)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
 
     def hold(self, layer: nn.Module) -> None:

@@ -63,7 +63,7 @@ def exact_forms(layers: Sequence[nn.Module], channels: int | None = None) -> dic
 
 
 def each_form(
-    layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True
+    layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True, ready: bool = True
 ) -> Iterator[tuple[str, ExactForm | UnsupportedError]]:
     """Yield the name of every form, and the form itself or why it does not exist.
 
@@ -71,6 +71,6 @@ def each_form(
     """
     for name, form in FORMS.items():
         try:
-            yield name, form(layers, channels, owned)
+            yield name, form(layers, channels, owned, ready)
         except UnsupportedError as error:
             yield name, error

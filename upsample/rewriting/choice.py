@@ -124,10 +124,12 @@ def _forms(layers: Sequence[nn.Module], input: Tensor, reasons: dict[str, None])
     if taps * input.shape[1] * max(channels) > MOST_WEIGHTS:
         reasons["Its kernels would be too large."] = None
         return
-    for name, form in each_form(layers, input.shape[1], owned=False):
+    # The kernels of a form with far too much arithmetic may take seconds to work out.
+    for name, form in each_form(layers, input.shape[1], owned=False, ready=False):
         if isinstance(form, UnsupportedError):
             reasons[f"{name.capitalize()}: {form}"] = None
         elif form.work(input.shape[0], *input.shape[2:]).flops <= MOST_WORK * max(own, 1):
+            form.refresh()
             yield name, form
 
 
