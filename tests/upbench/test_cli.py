@@ -12,12 +12,16 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import pytest
+from rich.console import Console
 
 import upsample
 from tests.upbench.synthetic import case, measured, run_of, small_run
+from upbench import cli
 from upbench.records import compact
 from upbench.records.record import read_run, write_run
 from upbench.sweep.journal import Journal
@@ -36,6 +40,8 @@ TINY = [
 ]
 
 
+Here = Callable[..., subprocess.CompletedProcess[str]]
+
 OWN = Path(__file__).with_name("own_upsamplers.py")
 
 
@@ -47,16 +53,61 @@ def upbench(
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=variables)
 
 
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """The same in this process, without the seconds that importing torch takes; for commands that measure nothing."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
+        command = ["upbench", *map(str, arguments)]
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", command)
+            patch.setattr(sys, "path", list(sys.path))
+            patch.setattr(cli, "output", Console(width=300, highlight=False))
+            patch.setattr(cli, "errors", Console(width=300, highlight=False, stderr=True))
+            patch.setenv("COLUMNS", "300")
+            patch.delitem(sys.modules, "mine", raising=False)
+            if cwd is not None:
+                patch.chdir(cwd)
+            try:
+                cli.main()
+                code = 0
+            except SystemExit as end:
+                code = int(end.code or 0)
+        printed = capsys.readouterr()
+        return subprocess.CompletedProcess(command, code, printed.out, printed.err)
+
+    return run
+
+
+class Tiny(NamedTuple):
+    """A run of its own process: where it was written, and what its terminal showed meanwhile."""
+
+    output: Path
+    terminal: str
+
+
 @pytest.fixture(scope="module")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_run(tmp_path_factory: pytest.TempPathFactory) -> Tiny:
     output = tmp_path_factory.mktemp("tiny") / "deep" / "tiny.json"
-    result = upbench("run", *TINY, "--output", output)
-    assert result.returncode == 0, result.stderr
-    return output
+    mine, theirs = pty.openpty()
+    command = [sys.executable, "-m", "upbench", "run", *TINY, "--output", str(output)]
+    with subprocess.Popen(
+        command, stderr=theirs, stdout=subprocess.DEVNULL, env=os.environ | {"TERM": "xterm"}
+    ) as process:
+        os.close(theirs)
+        seen = b""
+        while process.poll() is None or not seen:
+            try:
+                seen += os.read(mine, 65536)
+            except OSError:
+                break
+    os.close(mine)
+    assert process.returncode == 0, seen
+    return Tiny(output, seen.decode(errors="replace"))
 
 
-def test_a_run_measures_everything_the_interface_promises(tiny_run: Path) -> None:
-    records = {record.case.id: record for record in read_run(tiny_run).records}
+def test_a_run_measures_everything_the_interface_promises(tiny_run: Tiny) -> None:
+    records = {record.case.id: record for record in read_run(tiny_run.output).records}
     assert len(records) == 4
     unsupported = [record for record in records.values() if record.outcome == "unsupported"]
     assert [record.case.upsampler for record in unsupported] == ["nearest_conv_staged"]
@@ -79,16 +130,16 @@ def test_a_run_measures_everything_the_interface_promises(tiny_run: Path) -> Non
         assert len(record.rounds_s) == sum(quantities["rounds_per_launch"])
 
 
-def test_a_run_says_where_it_comes_from(tiny_run: Path) -> None:
-    run = read_run(tiny_run)
-    assert run.facts["command"] == f"python -m upbench run {' '.join(TINY)} --output {tiny_run}"
+def test_a_run_says_where_it_comes_from(tiny_run: Tiny) -> None:
+    run = read_run(tiny_run.output)
+    assert run.facts["command"] == f"python -m upbench run {' '.join(TINY)} --output {tiny_run.output}"
     assert {"cpu", "usable_cores", "caches", "memory_bytes", "os", "torch", "torch_build"} <= run.fingerprint.keys()
     assert run.machine_info["node"] == ""
-    assert not Journal.path_for(tiny_run).exists()
+    assert not Journal.path_for(tiny_run.output).exists()
 
 
-def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Path, tmp_path: Path) -> None:
-    result = upbench("report", tiny_run, "--output", tmp_path / "plots")
+def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Tiny, tmp_path: Path, here: Here) -> None:
+    result = here("report", tiny_run.output, "--output", tmp_path / "plots")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[-1] == f"Report: {tmp_path / 'plots' / 'report.html'}"
@@ -118,23 +169,25 @@ def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Pat
         (["--resume"], "there is nothing to resume"),
     ],
 )
-def test_a_wrong_option_is_wrong_usage_in_one_sentence(arguments: list[str], message: str, tmp_path: Path) -> None:
-    result = upbench("run", *arguments, "--output", tmp_path / "out.json")
+def test_a_wrong_option_is_wrong_usage_in_one_sentence(
+    arguments: list[str], message: str, tmp_path: Path, here: Here
+) -> None:
+    result = here("run", *arguments, "--output", tmp_path / "out.json")
     assert result.returncode == 2
     assert message in " ".join(result.stderr.split())
     assert "Traceback" not in result.stderr
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_must_be_told_where_to_write() -> None:
-    result = upbench("run", "--quick")
+def test_a_run_must_be_told_where_to_write(here: Here) -> None:
+    result = here("run", "--quick")
     assert (result.returncode, "--output FILE.json is needed" in result.stderr) == (2, True)
 
 
-def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_made_is_one_sentence(tmp_path: Path, here: Here) -> None:
     (tmp_path / "file").write_text("")
     write_run(small_run(), tmp_path / "a.json")
-    result = upbench("report", "a.json", "--output", "file/plots", cwd=tmp_path)
+    result = here("report", "a.json", "--output", "file/plots", cwd=tmp_path)
     assert result.returncode == 1
     assert result.stderr == "upbench: file/plots: Not a directory.\n"
 
@@ -147,45 +200,45 @@ def test_a_run_that_measures_nothing_fails_and_says_why(tmp_path: Path) -> None:
     assert "scales 2, 4, 8, …; got 3." in result.stdout
 
 
-def test_an_unfinished_sweep_in_the_way_is_wrong_usage(tmp_path: Path) -> None:
+def test_an_unfinished_sweep_in_the_way_is_wrong_usage(tmp_path: Path, here: Here) -> None:
     with Journal.create(tmp_path / "out.json", {"schema": 1}):
-        result = upbench("run", *TINY, "--output", tmp_path / "out.json")
+        result = here("run", *TINY, "--output", tmp_path / "out.json")
     assert (result.returncode, "--resume" in result.stderr) == (2, True)
 
 
 @pytest.mark.parametrize("text", ["{", '{"benchmarks": []}', "[]"])
-def test_a_damaged_or_foreign_file_fails_without_a_traceback(text: str, tmp_path: Path) -> None:
+def test_a_damaged_or_foreign_file_fails_without_a_traceback(text: str, tmp_path: Path, here: Here) -> None:
     (tmp_path / "bad.json").write_text(text)
     for arguments in (["report", "bad.json", "--output", "plots"], ["compare", "bad.json", "bad.json"]):
-        result = upbench(*arguments, cwd=tmp_path)
+        result = here(*arguments, cwd=tmp_path)
         assert result.returncode == 1
         assert "bad.json" in result.stderr
         assert "Traceback" not in result.stderr
     assert not (tmp_path / "plots").exists()
 
 
-def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
-    result = upbench("report", tmp_path / "none.json", "--output", tmp_path / "plots")
+def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path, here: Here) -> None:
+    result = here("report", tmp_path / "none.json", "--output", tmp_path / "plots")
     assert result.returncode == 2
     assert "does not exist" in " ".join(result.stderr.split())
 
 
-def test_records_of_two_machines_make_no_report(tmp_path: Path) -> None:
+def test_records_of_two_machines_make_no_report(tmp_path: Path, here: Here) -> None:
     write_run(small_run(), tmp_path / "a.json")
     write_run(run_of(small_run().records, cpu="Another CPU"), tmp_path / "b.json")
-    result = upbench("report", "a.json", "b.json", "--output", "plots", cwd=tmp_path)
+    result = here("report", "a.json", "b.json", "--output", "plots", cwd=tmp_path)
     assert result.returncode == 1
     assert "different conditions (cpu differ)" in " ".join(result.stderr.split())
 
 
-def test_compare_shows_the_ratio_its_interval_and_what_changed(tmp_path: Path) -> None:
+def test_compare_shows_the_ratio_its_interval_and_what_changed(tmp_path: Path, here: Here) -> None:
     before = run_of([measured(case("subpixel"), [1.0, 1.01, 0.99]), measured(case("transposed"), [1.0, 1.01, 0.99])])
     after = run_of(
         [measured(case("subpixel"), [1.5, 1.51, 1.49], flops=11), measured(case("transposed"), [1.0, 1.01, 0.99])]
     )
     write_run(before, tmp_path / "a.json")
     write_run(after, tmp_path / "b.json")
-    result = upbench("compare", "a.json", "b.json", cwd=tmp_path)
+    result = here("compare", "a.json", "b.json", cwd=tmp_path)
     assert result.returncode == 0
     lines = result.stdout.splitlines()
     slower = next(line for line in lines if "subpixel" in line)
@@ -195,36 +248,36 @@ def test_compare_shows_the_ratio_its_interval_and_what_changed(tmp_path: Path) -
     assert "no difference" in result.stdout
 
 
-def test_compare_refuses_latencies_of_different_machines(tmp_path: Path) -> None:
+def test_compare_refuses_latencies_of_different_machines(tmp_path: Path, here: Here) -> None:
     write_run(small_run(), tmp_path / "a.json")
     write_run(run_of(small_run().records, torch="2.14.0"), tmp_path / "b.json")
-    result = upbench("compare", "a.json", "b.json", cwd=tmp_path)
+    result = here("compare", "a.json", "b.json", cwd=tmp_path)
     assert "Different conditions (torch): latencies are not comparable" in " ".join(result.stdout.split())
     assert "B slower" not in result.stdout
 
 
-def test_a_dry_run_prints_the_cases_and_an_estimate_and_measures_nothing(tmp_path: Path) -> None:
-    result = upbench("run", *TINY, "--dry-run", cwd=tmp_path)
+def test_a_dry_run_prints_the_cases_and_an_estimate_and_measures_nothing(tmp_path: Path, here: Here) -> None:
+    result = here("run", *TINY, "--dry-run", cwd=tmp_path)
     assert result.returncode == 0
     assert "subpixel-x2-c4-4to4-8x9-b1-float32-contiguous-t1-cpu-eager" in result.stdout
     assert "4 cases, roughly 1 min" in result.stdout
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_dry_run_allows_for_what_is_not_supported(tmp_path: Path) -> None:
-    result = upbench("run", "--upsampler", "transposed_9x9", "--scale", "9,10", "--channels", "4", "--dry-run")
+def test_a_dry_run_allows_for_what_is_not_supported(tmp_path: Path, here: Here) -> None:
+    result = here("run", "--upsampler", "transposed_9x9", "--scale", "9,10", "--channels", "4", "--dry-run")
     assert (result.returncode, result.stderr) == (0, "")
 
 
 def test_runtimes_steps_and_exact_forms_are_axes_and_what_a_runtime_does_not_do_stays_with_its_reason(
     tmp_path: Path,
 ) -> None:
-    few = ["--upsampler", "nearest_conv", "--exact-forms", "--scale", "2", "--channels", "4", "--size", "8x9"]
+    few = ["--upsampler", "nearest_conv,nearest_conv.phases", "--scale", "2", "--channels", "4", "--size", "8x9"]
     axes = ["--runtime", "eager,onnx", "--step", "inference,training", "--time-limit", "1"]
     result = upbench("run", *few, *axes, "--output", tmp_path / "axes.json")
     assert result.returncode == 0, result.stderr
     records = read_run(tmp_path / "axes.json").records
-    assert {record.case.upsampler for record in records} == {"nearest_conv", *upsample.exact_names("nearest_conv")}
+    assert len(records) == 8
     for record in records:
         cell, quantities = record.case.cell, record.quantities
         if (cell.runtime, cell.step) == ("onnx", "training"):
@@ -239,18 +292,24 @@ def test_runtimes_steps_and_exact_forms_are_axes_and_what_a_runtime_does_not_do_
     assert "not measured in 1" in report.stdout  # ONNX Runtime's memory
 
 
-def test_a_wrong_runtime_or_step_is_wrong_usage() -> None:
-    result = upbench("run", "--runtime", "tensorrt", "--dry-run")
+def test_exact_forms_stand_beside_their_usual_one(here: Here) -> None:
+    listed = here("run", "--upsampler", "nearest_conv", "--exact-forms", "--scale", "2", "--channels", "4", "--dry-run")
+    names = ["nearest_conv", *upsample.exact_names("nearest_conv")]
+    assert [line.partition("-")[0] for line in listed.stdout.splitlines()[:-1]] == names
+
+
+def test_a_wrong_runtime_or_step_is_wrong_usage(here: Here) -> None:
+    result = here("run", "--runtime", "tensorrt", "--dry-run")
     assert (result.returncode, result.stderr.strip()) == (
         2,
         "upbench: runtime must be one of eager, compiled, onnx, openvino; got 'tensorrt'.",
     )
-    result = upbench("run", "--step", "train", "--dry-run")
+    result = here("run", "--step", "train", "--dry-run")
     assert "step must be one of inference, training; got 'train'." in result.stderr
 
 
 def test_fractional_scales_are_measured_where_they_can_be_and_refused_by_name_elsewhere(tmp_path: Path) -> None:
-    few = ["--upsampler", "bilinear_conv,subpixel,liif", "--scale", "2.0,1.5,1.5x2", "--channels", "4", "--size", "8x9"]
+    few = ["--upsampler", "subpixel,liif", "--scale", "2.0,1.5,1.5x2", "--channels", "4", "--size", "8x9"]
     result = upbench("run", *few, "--time-limit", "1", "--output", tmp_path / "fractional.json")
     assert result.returncode == 0, result.stderr
     records = {record.case.id: record for record in read_run(tmp_path / "fractional.json").records}
@@ -266,35 +325,47 @@ def test_fractional_scales_are_measured_where_they_can_be_and_refused_by_name_el
     assert "×1.5x2" in (tmp_path / "report" / "results.md").read_text()
 
 
-def test_a_class_of_ones_own_is_measured_beside_the_others(tmp_path: Path) -> None:
-    shutil.copy(OWN, tmp_path / "mine.py")
-    output = tmp_path / "mine.json"
-    few = ["--upsampler", "subpixel", "--scale", "2", "--channels", "4", "--size", "8x9", "--time-limit", "1"]
+@pytest.fixture(scope="module")
+def own_run(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
+    """Classes that know nothing of us, by their path and from an installed package; some break the contract."""
+    folder = tmp_path_factory.mktemp("own")
+    shutil.copy(OWN, folder / "mine.py")
+    path = installed(folder / "site")
+    few = ["--upsampler", "subpixel,repeat,mine:TooSmall,mine:TooManyChannels,mine:NotANumber", "--scale", "2"]
     own = ["--module", "mine:Plain", "--module", "mine:Stated", "--module", "mine:Sorting"]
-    result = upbench("run", *few, *own, "--output", output, cwd=tmp_path)
+    rest = ["--channels", "4", "--size", "8x9", "--time-limit", "1", "--output", folder / "mine.json"]
+    result = upbench("run", *few, *own, *rest, cwd=folder, environment={"PYTHONPATH": path})
     assert result.returncode == 0, result.stdout + result.stderr
-    run = read_run(output)
-    assert [record.case.upsampler for record in run.records] == [
-        "subpixel",
-        "mine:Plain",
-        "mine:Stated",
-        "mine:Sorting",
-    ]
-    assert all(record.measured for record in run.records)
+    return folder / "mine.json", result
+
+
+def installed(folder: Path) -> str:
+    """A package with an entry point; returns the PYTHONPATH on which it is found."""
+    metadata = folder / "theirs-1.0.dist-info"
+    metadata.mkdir(parents=True)
+    shutil.copy(OWN, folder / "theirs.py")
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[upsample_bench.upsamplers]\nrepeat = theirs:Stated\n")
+    return os.pathsep.join(filter(None, [str(folder), os.environ.get("PYTHONPATH")]))
+
+
+def test_a_class_of_ones_own_is_measured_beside_the_others(
+    own_run: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path, here: Here
+) -> None:
+    run = read_run(own_run[0])
+    measured = [record.case.upsampler for record in run.records if record.measured]
+    assert measured == ["subpixel", "repeat", "mine:Plain", "mine:Stated", "mine:Sorting"]
     assert run.facts["cards"]["mine:Plain"]["advice"] == "Nearest and a convolution, written by somebody else."
     assert run.facts["cards"]["mine:Stated"]["title"] == "My repeat"
-    report = upbench("report", output, "--output", tmp_path / "report", cwd=tmp_path)
+    report = here("report", own_run[0], "--output", tmp_path / "report")
     assert report.returncode == 0, report.stderr
     assert "My repeat" in (tmp_path / "report" / "results.md").read_text()
 
 
-def test_classes_that_break_the_contract_are_refused_with_what_they_returned(tmp_path: Path) -> None:
-    shutil.copy(OWN, tmp_path / "mine.py")
-    broken = "mine:TooSmall,mine:TooManyChannels,mine:NotANumber"
-    few = ["--upsampler", broken, "--scale", "2", "--channels", "4", "--size", "8x9"]
-    result = upbench("run", "--module", "mine:TooSmall", *few, "--output", tmp_path / "mine.json", cwd=tmp_path)
-    assert result.returncode == 1
-    small, many, not_finite = (line for line in result.stdout.splitlines() if line.startswith("  refused: mine:"))
+def test_classes_that_break_the_contract_are_refused_with_what_they_returned(
+    own_run: tuple[Path, subprocess.CompletedProcess[str]],
+) -> None:
+    small, many, not_finite = (line for line in own_run[1].stdout.splitlines() if line.startswith("  refused: mine:"))
     given = "for an input of (1, 4, 8, 9), expected (1, 4, 16, 18)"
     assert small.endswith(f": TooSmall returned shape (1, 4, 15, 18) {given}")
     assert many.endswith(f": TooManyChannels returned shape (1, 8, 16, 18) {given}")
@@ -309,51 +380,44 @@ def test_classes_that_break_the_contract_are_refused_with_what_they_returned(tmp
         ("mine:no_class", "'mine:no_class' must be a class derived from torch.nn.Module; it is <function"),
     ],
 )
-def test_a_path_that_leads_to_no_class_is_wrong_usage(path: str, sentence: str, tmp_path: Path) -> None:
+def test_a_path_that_leads_to_no_class_is_wrong_usage(path: str, sentence: str, tmp_path: Path, here: Here) -> None:
     shutil.copy(OWN, tmp_path / "mine.py")
-    result = upbench("run", "--module", path, "--output", tmp_path / "mine.json", cwd=tmp_path)
+    result = here("run", "--module", path, "--output", tmp_path / "mine.json", cwd=tmp_path)
     assert (result.returncode, result.stdout) == (2, "")
     assert sentence in result.stderr
     assert result.stderr.count("\n") == 1
 
 
-def test_an_installed_package_adds_its_upsampler_by_an_entry_point(tmp_path: Path) -> None:
-    shutil.copy(OWN, tmp_path / "theirs.py")
-    metadata = tmp_path / "theirs-1.0.dist-info"
-    metadata.mkdir()
-    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: theirs\nVersion: 1.0\n")
-    (metadata / "entry_points.txt").write_text("[upsample_bench.upsamplers]\nrepeat = theirs:Stated\n")
-    path = os.pathsep.join(filter(None, [str(tmp_path), os.environ.get("PYTHONPATH")]))
-    listed = upbench("list", "--json", environment={"PYTHONPATH": path})
+def test_an_installed_package_adds_its_upsampler_by_an_entry_point(
+    own_run: tuple[Path, subprocess.CompletedProcess[str]], tmp_path: Path
+) -> None:
+    listed = upbench("list", "--json", environment={"PYTHONPATH": installed(tmp_path / "site")})
     assert listed.returncode == 0, listed.stderr
     assert [row["title"] for row in json.loads(listed.stdout) if row["name"] == "repeat"] == ["My repeat"]
-    few = ["--upsampler", "repeat", "--scale", "2", "--channels", "4", "--size", "8x9", "--time-limit", "1"]
-    result = upbench("run", *few, "--output", tmp_path / "theirs.json", environment={"PYTHONPATH": path})
-    assert result.returncode == 0, result.stdout + result.stderr
-    (record,) = read_run(tmp_path / "theirs.json").records
-    assert (record.case.upsampler, record.measured, record.quantities["flops"]) == ("repeat", True, 0)
+    (record,) = (record for record in read_run(own_run[0]).records if record.case.upsampler == "repeat")
+    assert (record.measured, record.quantities["flops"]) == (True, 0)
 
 
-def test_list_as_json_has_every_upsampler_once() -> None:
+def test_list_as_json_has_every_upsampler_once(here: Here) -> None:
     import upsample
 
-    rows = json.loads(upbench("list", "--json").stdout)
+    rows = json.loads(here("list", "--json").stdout)
     assert [row["name"] for row in rows] == upsample.names()
     subpixel = next(row for row in rows if row["name"] == "subpixel")
     assert (subpixel["params"], subpixel["macs_per_pixel"]) == (36 * 64 * 64 + 256, 36 * 64 * 64)
 
 
-def test_list_and_doctor_print_a_table() -> None:
-    assert "subpixel_staged" in upbench("list").stdout
-    doctor = upbench("doctor")
+def test_list_and_doctor_print_a_table(here: Here) -> None:
+    assert "subpixel_staged" in here("list").stdout
+    doctor = here("doctor")
     assert doctor.returncode == 0
     for subject in ("cores", "load", "frequency", "allocator", "throttling"):
         assert subject in doctor.stdout
 
 
 @pytest.mark.parametrize("command", ["run", "report", "compare", "list", "doctor"])
-def test_every_command_has_help_with_an_example(command: str) -> None:
-    result = upbench(command, "--help")
+def test_every_command_has_help_with_an_example(command: str, here: Here) -> None:
+    result = here(command, "--help")
     assert result.returncode == 0
     assert f"Example: upbench {command}" in " ".join(result.stdout.split())
 
@@ -436,19 +500,6 @@ def _as_in_a_terminal() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-def test_a_terminal_gets_a_progress_bar(tmp_path: Path) -> None:
-    mine, theirs = pty.openpty()
-    command = [sys.executable, "-m", "upbench", "run", *TINY, "--output", str(tmp_path / "out.json")]
-    with subprocess.Popen(
-        command, stderr=theirs, stdout=subprocess.DEVNULL, env=os.environ | {"TERM": "xterm"}
-    ) as process:
-        os.close(theirs)
-        seen = b""
-        while process.poll() is None or not seen:
-            try:
-                seen += os.read(mine, 65536)
-            except OSError:
-                break
-    os.close(mine)
-    assert "measuring" in seen.decode(errors="replace")
-    assert "━" in seen.decode(errors="replace")
+def test_a_terminal_gets_a_progress_bar(tiny_run: Tiny) -> None:
+    assert "measuring" in tiny_run.terminal
+    assert "━" in tiny_run.terminal

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +14,7 @@ import pytest
 from tests.upbench.test_cli import upbench
 from upbench.records.record import read_run
 from upbench.records.statistics import Interval
+from upbench.report import write_report
 
 pytest_plugins = ["pytester"]
 
@@ -173,16 +176,33 @@ def test_the_flag_needs_pytest_benchmark(pytester: pytest.Pytester) -> None:
     result.stderr.fnmatch_lines(["*--benchmark needs the plugin pytest-benchmark*"])
 
 
-def test_our_suite_writes_records_that_agree_with_upbench_run(pytester: pytest.Pytester) -> None:
-    result = pytester.runpytest_subprocess("--benchmark", *SUITE, *TINY, "--benchmark-json=ours.json")
-    result.assert_outcomes(passed=1)
-    run = read_run(pytester.path / "ours.json")
+@pytest.fixture(scope="module")
+def suite_runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[str]]:
+    """Our suite run twice with options of pytest-benchmark's: the folder, and what each of the runs printed."""
+    folder = tmp_path_factory.mktemp("suite")
+    command = [sys.executable, "-m", "pytest", "--benchmark", *SUITE, *TINY, "--benchmark-json=ours.json"]
+    options = ["--benchmark-autosave", "--benchmark-group-by=group", "--benchmark-storage=saved"]
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    printed = []
+    for more in ([], ["--benchmark-compare"]):
+        result = subprocess.run([*command, *options, *more], cwd=folder, env=variables, capture_output=True, text=True)
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert "1 passed" in result.stdout
+        printed.append(result.stdout)
+    return folder, printed
+
+
+def test_our_suite_writes_records_that_agree_with_upbench_run(
+    suite_runs: tuple[Path, list[str]], tmp_path: Path
+) -> None:
+    folder, _ = suite_runs
+    run = read_run(folder / "ours.json")
     (record,) = run.records
     assert record.measured
     assert run.facts["limits"]
     assert run.fingerprint["cpu"]
 
-    output = pytester.path / "cli.json"
+    output = tmp_path / "cli.json"
     axes = ("--upsampler", "subpixel", "--scale", "2", "--channels", "4", "--size", "8x9", "--time-limit", "1")
     assert upbench("run", *axes, "--output", output).returncode == 0
     (other,) = read_run(output).records
@@ -193,7 +213,7 @@ def test_our_suite_writes_records_that_agree_with_upbench_run(pytester: pytest.P
     assert record.quantities["definition_error"] == pytest.approx(other.quantities["definition_error"], rel=1e-5)
     assert isinstance(record.latency, Interval)
 
-    document = json.loads((pytester.path / "ours.json").read_text())
+    document = json.loads((folder / "ours.json").read_text())
     (benchmark,) = document["benchmarks"]
     assert benchmark["group"] == record.case.cell.label
     assert benchmark["options"]["timer"] == "worker_clock"
@@ -201,16 +221,13 @@ def test_our_suite_writes_records_that_agree_with_upbench_run(pytester: pytest.P
     assert benchmark["stats"]["rounds"] == len(record.rounds_s)
     low, high = sorted(record.quantities["launch_medians_s"])[0], sorted(record.quantities["launch_medians_s"])[-1]
     assert low * 0.999 <= benchmark["stats"]["median"] <= high * 1.001
-    assert upbench("report", pytester.path / "ours.json", "--output", pytester.path / "plots").returncode == 0
+    write_report([run], tmp_path / "plots")
 
 
-def test_pytest_benchmarks_own_options_work_on_our_suite(pytester: pytest.Pytester) -> None:
-    options = ("--benchmark-autosave", "--benchmark-group-by=group", "--benchmark-storage=saved")
-    pytester.runpytest_subprocess("--benchmark", *SUITE, *TINY, *options).assert_outcomes(passed=1)
-    again = pytester.runpytest_subprocess("--benchmark", *SUITE, *TINY, *options, "--benchmark-compare")
-    again.assert_outcomes(passed=1)
-    again.stdout.fnmatch_lines(["*benchmark 'x2-c4-4to4-8x9*2 tests*"])
-    saved = list(Path(pytester.path, "saved").rglob("*.json"))
+def test_pytest_benchmarks_own_options_work_on_our_suite(suite_runs: tuple[Path, list[str]]) -> None:
+    folder, (_, compared) = suite_runs
+    assert re.search(r"benchmark 'x2-c4-4to4-8x9.*2 tests", compared)
+    saved = list(Path(folder, "saved").rglob("*.json"))
     assert len(saved) == 2
     assert read_run(saved[0]).records[0].quantities["launch_medians_s"]
 
