@@ -2,7 +2,7 @@
 
 Every upsampler is a ``torch.nn.Module`` that maps ``(N, C_in, H, W)`` to ``(N, C_out, s*H, s*W)``, carries its
 textbook definition beside its usual implementation, and states its exact cost in closed form. Guided ones take a second
-input. The package depends on torch alone; measuring lives in ``bench``.
+input. The package depends on torch alone; measuring lives in ``upbench``.
 
 >>> import torch, upsample
 >>> module = upsample.create("subpixel", in_channels=8, out_channels=3, scale=2)

@@ -3,8 +3,8 @@
 Convention: one multiply-accumulate is 2 FLOPs; bias, copies and pure data movement (nearest, shuffles, zero-stuffing)
 count 0; bilinear interpolation and sampling at arbitrary positions are 8 FLOPs per output value, bicubic 32.
 Activations and other element-wise work are counted apart: one operation a value, three for a mix of two, five for a
-softmax, seven for a layer norm. Nothing here is measured: ``bench`` counts the operators that really run, and the two
-must agree exactly.
+softmax, seven for a layer norm. Nothing here is measured: ``upbench`` counts the operators that really run, and the
+two must agree exactly.
 """
 
 from __future__ import annotations
