@@ -86,10 +86,16 @@ def pytest_load_initial_conftests(
             parser.getgroup("benchmark").addoption(name, **settings)
         elif any(argument.partition("=")[0] == name for argument in args) and _is_free(parser, args, name):
             setattr(early_config.option, settings["dest"], _taken_off(args, name, takes_value="metavar" in settings))
-    asked_for = [*args, *early_config.getini("benchmark_paths")]
+    asked_for = [*args, *_benchmark_paths(early_config)]
     if any(re.search(r"upbench[./]suite", argument) for argument in asked_for):
         _register_axes(parser, args)
     return result
+
+
+def _benchmark_paths(config: pytest.Config) -> list[str]:
+    """The ini option, of which another project may have made text."""
+    paths = config.getini("benchmark_paths") or []
+    return paths.split() if isinstance(paths, str) else [os.fspath(path) for path in paths]
 
 
 def _is_free(parser: pytest.Parser, args: list[str], name: str) -> bool:
@@ -150,7 +156,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if not config.pluginmanager.hasplugin("benchmark"):
         raise pytest.UsageError("--benchmark needs the plugin pytest-benchmark, which '-p no:benchmark' turns off.")
     config.option.benchmark_only = True
-    paths = config.getini("benchmark_paths")
+    paths = _benchmark_paths(config)
     if paths and config.args_source is not pytest.Config.ArgsSource.ARGS:
         config.args = [str(config.rootpath / path) for path in paths]
 
@@ -169,9 +175,8 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     from upbench.gate.procedure import GateSettings
 
     try:
-        return front.live(
-            _without_gate(config.invocation_params.args), GateSettings(reference), front.Files(), Console()
-        )
+        arguments = _without_ours(config.invocation_params.args, getattr(config.option, BENCHMARK, False))
+        return front.live(arguments, GateSettings(reference), front.Files(), Console())
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     except UserError as error:
@@ -179,14 +184,14 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return error.exit_code
 
 
-def _without_gate(arguments: Iterable[str | os.PathLike[str]]) -> list[str]:
+def _without_ours(arguments: Iterable[str | os.PathLike[str]], benchmark_is_ours: bool) -> list[str]:
     """What the sides are to be called with."""
     kept: list[str] = []
     rest = (os.fspath(argument) for argument in arguments)
     for argument in rest:
         if argument == "--benchmark-gate":
             next(rest, None)
-        elif not argument.startswith("--benchmark-gate=") and argument != "--benchmark":
+        elif not argument.startswith("--benchmark-gate=") and not (benchmark_is_ours and argument == "--benchmark"):
             kept.append(argument)
     return kept
 

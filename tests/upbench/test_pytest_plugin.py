@@ -146,6 +146,13 @@ def test_no_other_option_gets_in_the_way_either(pytester: pytest.Pytester) -> No
     assert suite.ret == 0, suite.stdout.str()
 
 
+def test_an_ini_option_of_ones_own_is_read_as_it_is(pytester: pytest.Pytester) -> None:
+    pytester.makeconftest("def pytest_addoption(parser): parser.addini('benchmark_paths', 'theirs', type='string')")
+    pytester.makeini("[pytest]\nbenchmark_paths = speed more")
+    pytester.makepyfile(**{"speed/test_a": THEIRS, "more/test_b": THEIRS, "test_c": THEIRS})
+    pytester.runpytest_subprocess("--benchmark").assert_outcomes(passed=2, skipped=2)
+
+
 def test_the_options_are_in_the_help_and_their_mistakes_are_usage_errors(pytester: pytest.Pytester) -> None:
     help_text = pytester.runpytest_subprocess("--help").stdout
     help_text.fnmatch_lines(["*--benchmark *", "*--benchmark-gate*REF*"])
