@@ -21,6 +21,17 @@ CAPABILITY = torch.backends.cpu.get_cpu_capability().replace(" ", "-")
 os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(tempfile.gettempdir(), f"upbench-inductor-{CAPABILITY}"))
 
 
+OF_PROCESSES = tuple(
+    f"tests/upbench/{place}" for place in ("test_cli.py", "test_pytest_plugin.py", "runtimes/", "gate/", "sweep/")
+)
+"""Tests that wait for processes of their own."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put what takes long first, so that no worker is left with it alone at the end."""
+    items.sort(key=lambda item: not item.nodeid.startswith(OF_PROCESSES))
+
+
 @pytest.fixture(autouse=True, scope="session")
 def one_thread() -> Iterator[None]:
     """Tests run in as many processes as there are cores; threads of their own would only wait for each other."""
