@@ -13,6 +13,7 @@ import resource
 import signal
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -21,7 +22,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import Any
 
 import psutil
@@ -80,9 +81,9 @@ class Isolation:
         context = self._started()
         receiver, sender = context.Pipe(duplex=False)
         process = context.Process(target=_run, args=(sender, function, arguments), daemon=True)
-        self._start(process)
-        sender.close()
         try:
+            self._start(process)
+            sender.close()
             if not receiver.poll(timeout):
                 return Outcome("timeout", reason=f"no answer within {timeout:g} s")
             outcome: Outcome = receiver.recv()
@@ -91,9 +92,10 @@ class Isolation:
             process.join(timeout=5)
             return _died(process.exitcode)
         finally:
-            if process.is_alive():
-                process.kill()
-            process.join()
+            if process.pid is not None:
+                if process.is_alive():
+                    process.kill()
+                process.join()
             receiver.close()
 
     def _started(self) -> ForkServerContext:
@@ -113,7 +115,7 @@ class Isolation:
     def _start(self, process: BaseProcess) -> None:
         """Start a process; the server that forks it starts with the environment of this moment, if it does not run."""
         environment = QUIET_PROFILER | OWN_MODULES | (PINNED_ENVIRONMENT if self.allocator == "pinned" else {})
-        with _environment(environment), _main_module_hidden():
+        with _interrupts_held(), _environment(environment), _main_module_hidden():
             try:
                 process.start()
             except (EOFError, ConnectionError):
@@ -127,6 +129,25 @@ class Isolation:
                     f"the fork server's socket would have too long a name in {tempfile.gettempdir()}: "
                     "set TMPDIR to a folder with a shorter one."
                 ) from error
+
+
+@contextmanager
+def _interrupts_held() -> Iterator[None]:
+    """Let an interrupt wait until a process has started: half a request makes the server end, with a traceback."""
+    held: list[tuple[int, FrameType | None]] = []
+    handlers: dict[int, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        found = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+        handlers = {number: handler for number, handler in found.items() if callable(handler)}
+    for number in handlers:
+        signal.signal(number, lambda number, frame: held.append((number, frame)))
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        for number, frame in held:
+            handlers[number](number, frame)
 
 
 @contextmanager

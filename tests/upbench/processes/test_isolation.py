@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 from collections.abc import Callable
+from multiprocessing import reduction
+from typing import Any
 
 import pytest
 
@@ -78,6 +81,31 @@ def test_a_worker_that_hangs_is_ended(isolation: Isolation) -> None:
 
 def test_ctrl_c_does_not_reach_a_worker(isolation: Isolation) -> None:
     assert isolation.call(misbehaving.interrupt_the_parent_then_answer, timeout=30).value == "still here"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_between_two_steps_of_a_start_leaves_the_server_whole(
+    isolation: Isolation, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    """With half a request the server ended, and its traceback stood on the user's terminal."""
+    server = isolation.call(misbehaving.parent_process, timeout=30).value
+    # As the command line has it.
+    before = signal.signal(number, signal.default_int_handler)
+    send = reduction.sendfds
+
+    def interrupted(*arguments: Any) -> None:
+        signal.raise_signal(number)
+        send(*arguments)
+
+    monkeypatch.setattr(reduction, "sendfds", interrupted)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            isolation.call(misbehaving.hang, timeout=30)
+    finally:
+        signal.signal(number, before)
+    monkeypatch.setattr(reduction, "sendfds", send)
+    assert multiprocessing.active_children() == []
+    assert isolation.call(misbehaving.parent_process, timeout=30).value == server
 
 
 def test_parallel_operators_run_in_worker_after_worker(isolation: Isolation) -> None:
