@@ -125,9 +125,9 @@ def run(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases and the estimated time only.")] = False,
 ) -> None:
     """Measure upsamplers on this machine and write the records."""
-    from upbench.cases.library import check_library
+    from upbench.cases.shadowed import check_not_shadowed
 
-    check_library()
+    check_not_shadowed()
     from upbench.cases import grid
     from upbench.cases.spelling import given_axes
     from upbench.sweep import plan, session
@@ -333,9 +333,9 @@ def list_upsamplers(
     as_json: Annotated[bool, typer.Option("--json", help="Print a JSON list instead of a table.")] = False,
 ) -> None:
     """List the upsamplers: name, year, scales, whether they need a guide, cost, advice and source."""
-    from upbench.cases.library import check_library
+    from upbench.cases.shadowed import check_not_shadowed
 
-    check_library()
+    check_not_shadowed()
     from upbench.cases.listing import listing
 
     rows = listing()

@@ -125,11 +125,11 @@ def _taken_off(args: list[str], name: str, takes_value: bool) -> str | bool:
 
 
 def _register_axes(parser: pytest.Parser, args: list[str]) -> None:
-    from upbench.cases.library import check_library
+    from upbench.cases.shadowed import check_not_shadowed
     from upbench.errors import UsageError
 
     try:
-        check_library()
+        check_not_shadowed()
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     group = parser.getgroup("upsample-bench", "axes of upsample-bench's own suite")

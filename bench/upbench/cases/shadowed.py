@@ -5,7 +5,7 @@ from __future__ import annotations
 from upbench.errors import UsageError
 
 
-def check_library() -> None:
+def check_not_shadowed() -> None:
     """Import the library.
 
     Raises:
