@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -175,8 +175,7 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     from upbench.gate.procedure import GateSettings
 
     try:
-        arguments = _without_ours(config.invocation_params.args, getattr(config.option, BENCHMARK, False))
-        return front.live(arguments, GateSettings(reference), front.Files(), Console())
+        return front.live(_without_ours(config), GateSettings(reference), front.Files(), Console())
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     except UserError as error:
@@ -184,15 +183,12 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
         return error.exit_code
 
 
-def _without_ours(arguments: Iterable[str | os.PathLike[str]], benchmark_is_ours: bool) -> list[str]:
+def _without_ours(config: pytest.Config) -> list[str]:
     """What the sides are to be called with."""
-    kept: list[str] = []
-    rest = (os.fspath(argument) for argument in arguments)
-    for argument in rest:
-        if argument == "--benchmark-gate":
-            next(rest, None)
-        elif not argument.startswith("--benchmark-gate=") and not (benchmark_is_ours and argument == "--benchmark"):
-            kept.append(argument)
+    kept = [os.fspath(argument) for argument in config.invocation_params.args]
+    for name, settings in OPTIONS.items():
+        if getattr(config.option, settings["dest"], None):
+            _taken_off(kept, name, takes_value="metavar" in settings)
     return kept
 
 
