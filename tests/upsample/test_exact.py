@@ -221,6 +221,11 @@ def test_a_bank_too_large_to_keep_is_no_form(layers: list[nn.Module]) -> None:
     assert str(refused) == "a bank with an input for each tap and output channel would be too large."
 
 
+def test_a_bank_between_many_channels_with_an_ordinary_ring_is_a_form() -> None:
+    bilinear = [nn.Upsample(scale_factor=2, mode="bilinear"), nn.Conv2d(64, 64, 3, padding=1)]
+    assert not isinstance(dict(each_form(bilinear, ready=False))["mixed_shuffled"], UnsupportedError)
+
+
 def test_channels_are_not_mixed_first_where_groups_keep_them_apart() -> None:
     refused = dict(each_form([nn.ConvTranspose2d(4, 4, 4, 2, 1, groups=2)]))["mixed_shuffled"]
     assert str(refused) == "channels are mixed first where all of them meet, without groups."

@@ -16,6 +16,9 @@ from upsample.exact.polyphase import PolyphaseForm, cropped, of_blocks
 LARGEST_BANK = 2**23
 """Of one bank of kernels: 64 MiB in float64, in which they are worked out."""
 
+LARGEST_CORNERS = 2**26
+"""Of the ring's corners, 512 MiB: with circular padding twice in a row the ring is so wide that they took gigabytes."""
+
 
 class Shuffled(PolyphaseForm):
     """One convolution with s²·O outputs, and the shuffle.
@@ -86,9 +89,8 @@ class MixedShuffled(Shuffled):
         if self.normal.groups > 1:
             raise UnsupportedError("channels are mixed first where all of them meet, without groups.")
         places = prod(axis.length for axis in self.normal.axes)
-        # Circular padding after circular padding has a ring so wide that its corners took gigabytes.
         corners = prod(sum(axis.ring) * sum(axis.sources) for axis in self.normal.axes)
-        if self._pairs() * max(places, corners) > LARGEST_BANK:
+        if self._pairs() * places > LARGEST_BANK or self._pairs() * corners > LARGEST_CORNERS:
             raise UnsupportedError("a bank with an input for each tap and output channel would be too large.")
         self._windows = min(self._in_place, self._along, key=lambda windows: prod(window.taps for window in windows))
 
