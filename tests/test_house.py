@@ -39,6 +39,15 @@ def test_a_room_says_what_it_is_for_and_stands_in_the_plan(room: Path) -> None:
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_a_file_imports_no_folder_of_the_repository(file: Path) -> None:
+    # Beside the sources ``bench`` can be imported, as a folder; where the package is installed it is somebody else's.
+    nodes = list(ast.walk(ast.parse(file.read_text())))
+    imported = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    imported += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom)]
+    assert not {name.split(".")[0] for name in imported} & {"bench", "tests", "docs", "examples", "results", "plots"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
 def test_a_file_has_one_job(file: Path) -> None:
     assert len(file.read_text().splitlines()) <= MOST_LINES
 

@@ -16,7 +16,7 @@ import torch
 from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
 from pytest_benchmark.utils import get_commit_info
 
-import bench
+import upbench
 import upsample
 
 CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
@@ -73,7 +73,7 @@ def commit_info() -> dict[str, Any]:
 def source_digest() -> str:
     """Identify the code that measures: a digest of every source file of the two packages."""
     digest = hashlib.sha256()
-    for package in (bench, upsample):
+    for package in (upbench, upsample):
         folder = Path(package.__path__[0])
         for path in sorted(folder.rglob("*.py")):
             digest.update(f"{path.relative_to(folder)}\n".encode() + path.read_bytes())
