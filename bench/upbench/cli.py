@@ -23,6 +23,7 @@ from rich.console import Console
 from rich.table import Table
 
 from upbench.errors import UsageError, UserError
+from upbench.progress import watcher_for
 from upbench.records.record import Run, read_run
 
 app = typer.Typer(
@@ -111,11 +112,12 @@ def run(
         bool, typer.Option("--exact-forms", help="Beside each upsampler all its exact forms, such as subpixel.phases.")
     ] = False,
     precision: Annotated[
-        float, typer.Option(min=0, help="Stop at this relative half-width of the 95% interval.")
-    ] = 0.03,
+        float,
+        typer.Option(min=0, help="Stop at this relative half-width of the 95% interval of the ratio to the fastest."),
+    ] = 0.02,
     budget: Annotated[float, typer.Option(min=0, help="Seconds of launches for each case at most.")] = 10.0,
     time_limit: Annotated[
-        float | None, typer.Option(help="Seconds for the whole sweep, as far as three launches a case allow.")
+        float | None, typer.Option(help="Seconds for the whole sweep, as far as four launches a case allow.")
     ] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one worker is killed.")] = 120.0,
     allocator: Annotated[
@@ -123,6 +125,10 @@ def run(
     ] = AllocatorChoice.pinned,
     resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted sweep of the same grid.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases and the estimated time only.")] = False,
+    trial: Annotated[
+        int,
+        typer.Option(min=0, help="How often is this wrong here? So many runs of twins, half of them busy."),
+    ] = 0,
 ) -> None:
     """Measure upsamplers on this machine and write the records."""
     from upbench.cases.shadowed import check_not_shadowed
@@ -130,8 +136,8 @@ def run(
     check_not_shadowed()
     from upbench.cases import grid
     from upbench.cases.spelling import given_axes
-    from upbench.sweep import plan, session
-    from upbench.sweep.schedule import SweepSettings
+    from upbench.sweep import forecast, plan, session
+    from upbench.sweep.settings import SweepSettings
 
     if quick and full:
         raise UsageError("--quick and --full exclude each other.")
@@ -169,11 +175,17 @@ def run(
     if dry_run:
         for case in cases:
             _say(case.id)
-        minutes = plan.estimated_minutes(cases, settings)
+        minutes = forecast.estimated_minutes(cases, settings)
         _say(f"{len(cases)} cases, roughly {max(1, round(minutes))} min on a modest core")
         return
     if output_file is None:
         raise UsageError("--output FILE.json is needed: where should the records go?")
+    if trial:
+        from upbench.sweep.twins import run_twins
+
+        for line in run_twins(cases, settings, trial, output_file, watcher_for(errors)):
+            _say(f"• {line}")
+        return
     # A job that is cancelled keeps what it has measured, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
@@ -204,15 +216,17 @@ def report(
 ) -> None:
     """Write the report page, its tables and its charts from records alone."""
     from upbench.gate.rates import is_trial, read_trial
+    from upbench.records.repeatability import is_trial_of_sweep, read_twins
 
-    trials = [file for file in files if is_trial(file)]
+    trials = [file for file in files if is_trial(file) or is_trial_of_sweep(file)]
     if trials and len(files) > 1:
-        raise UsageError(f"{trials[0]} is a trial of the gate, which is reported alone.")
+        raise UsageError(f"{trials[0]} is a trial, which is reported alone.")
     if trials:
-        trial = read_trial(files[0])
-        from upbench.report import write_trial_report
+        of_gate = is_trial(trials[0])
+        trial = read_trial(trials[0]) if of_gate else read_twins(trials[0])
+        from upbench.report import write_trial_report, write_twins_report
 
-        for line in write_trial_report(trial, output_folder):
+        for line in (write_trial_report if of_gate else write_twins_report)(trial, output_folder):
             _say(f"• {line}")
         return
     runs = [_read(file) for file in files]

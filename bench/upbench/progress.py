@@ -1,13 +1,14 @@
-"""How a sweep shows that it is alive: a bar with the time left on a terminal, plain lines elsewhere."""
+"""How a sweep or a gate shows that it is alive: a bar with the time left on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from types import TracebackType
 from typing import Protocol, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 PLAIN_LINE_EVERY_S = 15.0
 
@@ -21,7 +22,7 @@ class Watcher(Protocol):
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None: ...
 
-    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None: ...
+    def advance(self, elapsed_s: float, left_s: float, doing: str) -> None: ...
 
 
 class Bar:
@@ -31,14 +32,13 @@ class Bar:
         self._progress = Progress(
             TextColumn("measuring"),
             BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("left:"),
-            TimeRemainingColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[left]}"),
             TextColumn("{task.description}"),
             console=console,
             transient=True,
         )
-        self._task = self._progress.add_task("starting", total=None)
+        self._task = self._progress.add_task("starting", total=None, left="")
 
     def __enter__(self) -> Self:
         self._progress.start()
@@ -49,8 +49,10 @@ class Bar:
     ) -> None:
         self._progress.stop()
 
-    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None:
-        self._progress.update(self._task, completed=done_launches, total=expected_launches, description=doing)
+    def advance(self, elapsed_s: float, left_s: float, doing: str) -> None:
+        left = f"left: {timedelta(seconds=round(left_s))}"
+        total = elapsed_s + left_s
+        self._progress.update(self._task, completed=elapsed_s, total=total, left=left, description=doing)
 
 
 class Silent:
@@ -64,7 +66,7 @@ class Silent:
     ) -> None:
         """Nothing to restore."""
 
-    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None:
+    def advance(self, elapsed_s: float, left_s: float, doing: str) -> None:
         """Nothing to show."""
 
 
@@ -73,20 +75,14 @@ class Lines(Silent):
 
     def __init__(self, console: Console) -> None:
         self._console = console
-        self._start = self._last = time.monotonic()
-        self._done_before: int | None = None
+        self._last = time.monotonic()
 
-    def advance(self, done_launches: int, expected_launches: int, doing: str) -> None:
+    def advance(self, elapsed_s: float, left_s: float, doing: str) -> None:
         now = time.monotonic()
-        if self._done_before is None:
-            # What a resumed sweep found in its journal took no time now.
-            self._done_before = done_launches - 1
-        if now - self._last < PLAIN_LINE_EVERY_S and done_launches < expected_launches:
+        if now - self._last < PLAIN_LINE_EVERY_S and left_s > 0:
             return
         self._last = now
-        rate = (now - self._start) / max(1, done_launches - self._done_before)
-        left_s = rate * (expected_launches - done_launches)
-        line = f"{done_launches}/{expected_launches} measured, about {left_s:.0f} s left, last: {doing}"
+        line = f"{elapsed_s:.0f} s measured, about {left_s:.0f} s left, last: {doing}"
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -215,11 +215,13 @@ def chosen_cases(config: pytest.Config) -> list[Case]:
 def upsampler_benchmark(benchmark: Any, request: pytest.FixtureRequest) -> Callable[[Case], None]:
     """Benchmark one case: measure it in isolation, replay its rounds, and put its fields into ``extra_info``.
 
+    The first test that is run waits until all cases are measured that any of the session's tests has as a parameter, as
+    rivals are timed side by side.
     The test using it must be marked ``@pytest.mark.benchmark(timer=worker_clock)``.
     """
 
     def run(case: Case) -> None:
-        engine = _engine(request.config)
+        engine = _engine(request.session)
         record = engine.check(case) if benchmark.disabled else engine.measure(case)
         if record.outcome == "unsupported":
             pytest.skip(record.outcome_reason or "unsupported")
@@ -233,14 +235,30 @@ def upsampler_benchmark(benchmark: Any, request: pytest.FixtureRequest) -> Calla
     return run
 
 
-def _engine(config: pytest.Config) -> Engine:
+def _engine(session: pytest.Session) -> Engine:
+    config = session.config
+    from rich.console import Console
+
+    from upbench.progress import watcher_for
     from upbench.sweep.engine import Engine
-    from upbench.sweep.schedule import SweepSettings
+    from upbench.sweep.settings import SweepSettings
 
     if _engine_key not in config.stash:
-        # pytest-benchmark's own limit for one benchmark, beyond the five launches that are always made.
-        config.stash[_engine_key] = Engine(SweepSettings(budget_s=float(config.getoption("benchmark_max_time"))))
+        # pytest-benchmark's own limit for one benchmark, beyond the launches that are always made.
+        settings = SweepSettings(budget_s=float(config.getoption("benchmark_max_time")))
+        config.stash[_engine_key] = Engine(_announced(session), settings, watcher_for(Console(stderr=True)))
     return config.stash[_engine_key]
+
+
+def _announced(session: pytest.Session) -> list[Case]:
+    """The cases that the session's tests will ask the fixture for, as far as their parameters tell."""
+    from upbench.cases.case import Case
+
+    found: dict[Case, None] = {}
+    for item in session.items:
+        if "upsampler_benchmark" in getattr(item, "fixturenames", ()) and hasattr(item, "callspec"):
+            found |= {each: None for each in item.callspec.params.values() if isinstance(each, Case)}
+    return list(found)
 
 
 @pytest.hookimpl(optionalhook=True)

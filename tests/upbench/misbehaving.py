@@ -8,6 +8,7 @@ import sys
 import time
 
 from upbench.cases.outcome import UnsupportedCaseError
+from upbench.processes.isolation import Line
 
 
 def answer(value: int) -> int:
@@ -48,6 +49,19 @@ def be_killed() -> None:
 
 def leave_quietly() -> None:
     os._exit(7)
+
+
+def double(line: Line) -> None:
+    for request in line.requests():
+        if request == "crash":
+            segfault()
+        if request == "raise":
+            raise ValueError(f"cannot double {request!r}")
+        if request == "hang":
+            hang()
+        if request == "leave":
+            return
+        line.send(2 * request)
 
 
 def hang() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import log
 from typing import Any
 
 from upbench.cases.case import Case, Cell
 from upbench.records.record import Launch, Record, Run, build_record
+from upbench.records.statistics import launch_interval
 
 FINGERPRINT = {
     "cpu": "Test CPU",
@@ -47,8 +49,14 @@ def card(upsampler: str) -> dict[str, Any]:
     return {"title": title, "kind": kind, "family": family, "exact_form_of": usual if dot else None}
 
 
-def launches(medians: Sequence[float], quiet: bool = True) -> list[Launch]:
-    return [Launch(number, (median,) * 3, 1, quiet=quiet) for number, median in enumerate(medians)]
+CONTROL_S = 50e-6
+
+
+def launches(medians: Sequence[float]) -> list[Launch]:
+    return [
+        Launch(str(number), log(median / CONTROL_S), (median,) * 3, 1, busy_share=0.25)
+        for number, median in enumerate(medians)
+    ]
 
 
 def measured(the_case: Case, medians: Sequence[float], **quantities: Any) -> Record:
@@ -66,7 +74,9 @@ def measured(the_case: Case, medians: Sequence[float], **quantities: Any) -> Rec
         "stopped_by": "precision",
         "roofline_share": 0.5,
     }
-    return build_record(the_case, "ok", None, fields | quantities, launches(medians))
+    interval = launch_interval(medians)
+    half_width = interval and interval.relative_half_width
+    return build_record(the_case, "ok", None, fields | quantities, launches(medians), half_width)
 
 
 def refused(the_case: Case, outcome: str = "unsupported", reason: str = "cannot do that scale") -> Record:
@@ -80,7 +90,8 @@ def run_of(records: Sequence[Record], **fingerprint: Any) -> Run:
         "version": "0.1.0",
         "pytest_benchmark_version": "5.3.1",
         "source": "0123456789abcdef",
-        "interleaved": True,
+        "protocol": "side by side",
+        "controls": [{"threads": 1, "device": "cpu", "quiet_s": CONTROL_S}],
         "settings": {"allocator": "pinned", "precision": 0.03},
         "limits": [
             {"dtype": "float32", "threads": 1, "device": "cpu", "flops_per_s": 80e9, "bytes_per_s": 16e9},

@@ -81,15 +81,19 @@ class Cell:
 
 @dataclass(frozen=True)
 class Case:
-    """One upsampler in one cell."""
+    """One upsampler in one cell.
+
+    ``twin``: whether it stands there a second time, so that a trial has identical code under two names.
+    """
 
     upsampler: str
     cell: Cell
+    twin: bool = False
 
     @property
     def id(self) -> str:
         """A name that is unique in the grid and stable between runs."""
-        return f"{self.upsampler}-{self.cell.label}"
+        return f"{self.upsampler}{'~2' if self.twin else ''}-{self.cell.label}"
 
     def as_dict(self) -> dict[str, Any]:
         """Flatten into the fields of a record's ``extra_info``."""

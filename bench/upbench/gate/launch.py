@@ -1,9 +1,8 @@
 """Starts pairs of live processes, one for each side, and measures benchmarks on both of them side by side.
 
-Both processes of a pair run on the same core, a few calls of one after a few calls of the other in random order. A
-neighbour's load, the clock rate and the core's own quality then hit both alike. Measured on a 2-core shared machine
-with 20 upsampler cases of identical code: left to the scheduler, the two sides of a launch differ by 8.5 % (root mean
-square over cases and launches); on the same core by 1.8 %.
+Both processes of a pair run on the same core and are timed as rivals (:mod:`upbench.processes.rivals`). Measured on a
+2-core shared machine with 20 upsampler cases of identical code: left to the scheduler, the two sides of a launch differ
+by 8.5 % (root mean square over cases and launches); on the same core by 1.8 %.
 """
 
 from __future__ import annotations
@@ -13,36 +12,22 @@ import random
 import socket
 import subprocess
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from scipy.stats import trim_mean
 
 from upbench.errors import UserError
 from upbench.gate import live
 from upbench.gate.observed import Closed
 from upbench.gate.trees import Side
-from upbench.processes.allocator import PINNED_ENVIRONMENT, RETURNING_ENVIRONMENT
-from upbench.processes.isolation import QUIET_PROFILER
-
-BLOCK_S = 0.0005
-"""Calls are timed in blocks of about this length, at least one call: shorter than most disturbances."""
-
-LEAST_PAIRS = 6
-MOST_PAIRS = 1000
-TRIMMED = 0.25
-"""Share of the pairs of blocks left out at each end before their log-ratios are averaged."""
-
-STEADY_ENVIRONMENT = {**PINNED_ENVIRONMENT, "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1"}
-"""Timings run with freed memory kept, and in huge pages where the kernel has them.
-
-With small pages a large buffer's place in the caches is drawn anew in every process: two processes that copy the same
-4 MiB then differed by up to 20 %, and with huge pages by 2 %.
-"""
+from upbench.processes import cores
+from upbench.processes.allocator import RETURNING_ENVIRONMENT, STEADY_ENVIRONMENT
+from upbench.processes.isolation import MOST_PADDING, QUIET_PROFILER
+from upbench.processes.rivals import RivalEndedError, side_by_side
 
 LOG_LINES = 3
 
@@ -66,14 +51,12 @@ class Measurement:
         closed: how it ended on the reference's and on the candidate's side.
         log_ratio: of the candidate's time to the reference's; None if either did not run.
         call_s: median seconds per round of each side.
-        pairs: pairs of blocks behind it.
         peaks: resident bytes, each side's samples.
     """
 
     closed: tuple[Closed, Closed]
     log_ratio: float | None = None
     call_s: tuple[float, float] | None = None
-    pairs: int = 0
     peaks: tuple[Sequence[int], Sequence[int]] = ((), ())
 
 
@@ -84,9 +67,9 @@ class LiveProcess:
         side: whose code it runs.
         mode: ``time``; ``examine`` to look at everything but time; ``peak`` for resident memory alone.
         foreign: the other side's tree.
-        cores: that it may run on.
+        on: cores that it may run on.
         threads: that its numerical libraries may use.
-        hash_seed: of Python's hashes of strings.
+        chance: what is drawn anew for every launch and is the same on both sides.
         log: a file for what it prints.
         timeout_s: allowed for one answer.
     """
@@ -96,9 +79,9 @@ class LiveProcess:
         side: Side,
         mode: str,
         foreign: Path,
-        cores: Iterable[int],
+        on: Iterable[int],
         threads: int,
-        hash_seed: int,
+        chance: Mapping[str, str],
         log: Path,
         timeout_s: float,
     ) -> None:
@@ -114,19 +97,18 @@ class LiveProcess:
                     *side.arguments,
                 ],
                 cwd=side.folder,
-                env=_environment(side, mode, threads, hash_seed, log.parent),
+                env=_environment(side, mode, threads, log.parent) | dict(chance),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
             )
         self._connection = Connection(ours.detach())
-        self.pin(cores)
+        self.pin(on)
 
-    def pin(self, cores: Iterable[int]) -> None:
-        """Restrict the process to these cores, as far as the system can; threads that it has started stay."""
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self._process.pid, set(cores))
+    def pin(self, on: Iterable[int]) -> None:
+        """Restrict the process to these cores."""
+        cores.pin(self._process.pid, on)
 
     def send(self, *message: Any) -> None:
         try:
@@ -172,29 +154,53 @@ class LiveProcess:
         return SideError(self.side, f"pytest on the {self.side.name} side {how}; its last words: {last}")
 
 
+class _ClosedError(RivalEndedError):
+    """A benchmark ended while it was measured; ``answer`` says how."""
+
+    def __init__(self, answer: tuple[Any, ...]) -> None:
+        super().__init__("closed")
+        self.answer = answer
+
+
+class _OpenBenchmark:
+    """A benchmark that is open in a live process, as a rival; a call is a round of it."""
+
+    def __init__(self, process: LiveProcess) -> None:
+        self._process = process
+
+    def block(self, calls: int) -> float:
+        answer = self._process.ask("block", calls)
+        if answer[0] != "timed":
+            raise _ClosedError(answer)
+        return float(answer[1])
+
+
 class Pair:
     """A live process for each side, started together; whoever starts one hangs up on it and waits for it.
 
     Args:
         sides: reference and candidate.
         mode: as for :class:`LiveProcess`.
-        cores: to start on.
+        on: cores to start on.
         threads: as for :class:`LiveProcess`.
         scratch: a folder for logs.
         timeout_s: allowed for one answer.
     """
 
     def __init__(
-        self, sides: tuple[Side, Side], mode: str, cores: Iterable[int], threads: int, scratch: Path, timeout_s: float
+        self, sides: tuple[Side, Side], mode: str, on: Iterable[int], threads: int, scratch: Path, timeout_s: float
     ) -> None:
         logs = scratch / "logs"
         logs.mkdir(exist_ok=True)
-        # Drawn anew for every launch and the same on both sides, as the order of a set's elements costs time as well.
-        hash_seed = random.randrange(1 << 32)
+        # The order of a set's elements costs time, and so does where the environment's size puts the stack.
+        chance = {
+            "PYTHONHASHSEED": str(random.randrange(1 << 32)),
+            "UPBENCH_PADDING": "x" * random.randrange(MOST_PADDING),
+        }
         self.processes: list[LiveProcess] = []
         for side, other in zip(sides, reversed(sides), strict=True):
             log = logs / f"{side.name}-{time.monotonic_ns()}"
-            self.processes.append(LiveProcess(side, mode, other.tree, cores, threads, hash_seed, log, timeout_s))
+            self.processes.append(LiveProcess(side, mode, other.tree, on, threads, chance, log, timeout_s))
 
     def collected(self) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]]]:
         """Wait for both; the benchmarks that each has found, and what it could not collect."""
@@ -202,32 +208,24 @@ class Pair:
         (_, *first), (_, *second) = found
         return (first[0], first[1]), (second[0], second[1])
 
-    def pin(self, cores: Iterable[int]) -> None:
+    def pin(self, on: Iterable[int]) -> None:
         """Let both run on these cores alone."""
-        cores = set(cores)
+        on = set(on)
         for process in self.processes:
-            process.pin(cores)
+            process.pin(on)
 
     def time(self, nodeid: str, next_nodeid: str | None, seconds: float, rng: random.Random) -> Measurement:
         """Time one benchmark on both sides for about so many seconds."""
         closed, opened = self._open(nodeid, next_nodeid)
         if opened is None:
             return Measurement(closed)
-        rounds = max(1, round(BLOCK_S / max(min(opened), 1e-9)))
-        pairs: list[list[float]] = []
-        end = time.perf_counter() + seconds
-        while len(pairs) < MOST_PAIRS and (len(pairs) < LEAST_PAIRS or time.perf_counter() < end):
-            pair = [0.0, 0.0]
-            for index in rng.sample((0, 1), 2):
-                answer = self.processes[index].ask("block", rounds)
-                if answer[0] != "timed":
-                    return Measurement(self._failed(index, answer))
-                pair[index] = answer[1]
-            pairs.append(pair)
-        times = np.array(pairs)
-        ratio = float(trim_mean(np.diff(np.log(times), axis=1)[:, 0], TRIMMED))
-        reference_s, candidate_s = np.median(times, axis=0)
-        return Measurement(self._close(), ratio, (float(reference_s), float(candidate_s)), len(pairs))
+        blocks = side_by_side([_OpenBenchmark(process) for process in self.processes], opened, seconds, rng)
+        for index, error in blocks.ended.items():
+            assert isinstance(error, _ClosedError)
+            return Measurement(self._failed(index, error.answer))
+        reference, candidate = blocks.levels
+        call_s = float(np.median(blocks.of(0))), float(np.median(blocks.of(1)))
+        return Measurement(self._close(), candidate - reference, call_s)
 
     def examine(self, nodeid: str, next_nodeid: str | None, samples: int) -> Measurement:
         """Measure one benchmark's resident peak, and take what it states of itself."""
@@ -292,7 +290,7 @@ def _closed(answer: tuple[Any, ...]) -> Closed:
     return Closed(*answer[1:])
 
 
-def _environment(side: Side, mode: str, threads: int, hash_seed: int, temporary: Path) -> dict[str, str]:
+def _environment(side: Side, mode: str, threads: int, temporary: Path) -> dict[str, str]:
     """What the side's process finds: its own code, a steady allocator, and as many threads as it has cores."""
     count = str(threads)
     # A gate that is itself run by a test of pytest-xdist is no worker of it.
@@ -302,7 +300,6 @@ def _environment(side: Side, mode: str, threads: int, hash_seed: int, temporary:
         **(STEADY_ENVIRONMENT if mode == "time" else RETURNING_ENVIRONMENT),
         **QUIET_PROFILER,
         "PYTHONPATH": side.search_path,
-        "PYTHONHASHSEED": str(hash_seed),
         "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
         **{f"{library}_NUM_THREADS": count for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON")},

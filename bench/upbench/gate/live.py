@@ -89,7 +89,6 @@ class Benchmark:
 
     def calibrate(self) -> float:
         """Call until caches are warm, and return the seconds of one round."""
-        self.block(1)
         rounds = 1
         while True:
             round_s = self.block(rounds)
@@ -98,14 +97,21 @@ class Benchmark:
             rounds *= 2
 
     def block(self, rounds: int) -> float:
-        """Return the mean seconds of a round over so many rounds."""
+        """Make one untimed round and then so many timed ones; the mean seconds of those.
+
+        As :mod:`upbench.processes.rivals` has it, which says why.
+        """
         if not self._disable_gc:
-            return self._mean_round(rounds)
+            return self._after_another(rounds)
         gc.disable()
         try:
-            return self._mean_round(rounds)
+            return self._after_another(rounds)
         finally:
             gc.enable()
+
+    def _after_another(self, rounds: int) -> float:
+        self._mean_round(1)
+        return self._mean_round(rounds)
 
     def _mean_round(self, rounds: int) -> float:
         if self._setup or self._teardown:

@@ -11,8 +11,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-import psutil
-
 from upbench.errors import UsageError
 from upbench.gate.decision import Decision, decide
 from upbench.gate.launch import Measurement, Pair, SideError, grouped_at_random
@@ -20,6 +18,7 @@ from upbench.gate.live import CONTROLS
 from upbench.gate.observed import Closed, Observed, open_cases
 from upbench.gate.series import ROUND, SCREENING, Rule, Series
 from upbench.gate.trees import Side, Suite, commit_of, two_sides
+from upbench.processes import cores
 from upbench.progress import Watcher
 
 SLICE_S = 0.12
@@ -119,7 +118,7 @@ class _Gate:
     _rng: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
-        self._cores = sorted(psutil.Process().cpu_affinity() if hasattr(psutil.Process, "cpu_affinity") else [0])
+        self._cores = cores.usable()
         if not 1 <= self.settings.cores <= len(self._cores):
             raise UsageError(f"--cores must be 1 to {len(self._cores)} here, got {self.settings.cores}.")
 
@@ -186,17 +185,15 @@ class _Gate:
 
     def _launch(self, cases: Sequence[Observed], slice_s: float, expected: int) -> None:
         """Time benchmarks and controls in one fresh pair of processes, while the next pair starts on other cores."""
-        count = self.settings.cores
-        first = self.launches * count % len(self._cores)
-        cores = (self._cores * 2)[first : first + count]
+        here = cores.of_launch(self.launches, self.settings.cores)
         pair = self._waiting or self._pair("time", self._cores)
         pair.collected()
-        pair.pin(cores)
+        pair.pin(here)
         self._wait_for_ended()
-        elsewhere = sorted(set(self._cores) - set(cores))
+        elsewhere = sorted(set(self._cores) - set(here))
         self._waiting = self._pair("time", elsewhere) if elsewhere else None
         index, self.launches = self.launches, self.launches + 1
-        self.watcher.advance(self.launches, max(expected, self.launches), f"{len(cases)} benchmarks")
+        self._tell(expected, f"{len(cases)} benchmarks")
         for evidence, after in self._in_order([each.nodeid for each in cases]):
             seconds = SLICE_S if evidence.nodeid in CONTROLS else slice_s
             measured = self._guarded(evidence, partial(pair.time, evidence.nodeid, after, seconds, self._rng))
@@ -206,6 +203,12 @@ class _Gate:
                 evidence.latency.by_launch[index] = measured.log_ratio
                 evidence.call_s.append(measured.call_s)
         self._end(pair)
+
+    def _tell(self, expected: int, doing: str) -> None:
+        """Of the launches that are expected, those to come take as long as those so far."""
+        elapsed_s = time.monotonic() - self.start
+        left_s = elapsed_s / self.launches * max(0, expected - self.launches)
+        self.watcher.advance(elapsed_s, left_s, doing)
 
     def _in_order(self, nodeids: Sequence[str], controls: bool = True) -> Iterator[tuple[Observed, str | None]]:
         """Benchmarks and controls in random order, each with the one after it, which decides what is torn down."""
@@ -258,8 +261,8 @@ class _Gate:
                 "installed packages. Should the code under test be installed, use --venv."
             )
 
-    def _pair(self, mode: str, cores: Iterable[int]) -> Pair:
-        pair = Pair(self.sides, mode, cores, self.settings.cores, self.scratch, self.settings.timeout_s)
+    def _pair(self, mode: str, on: Iterable[int]) -> Pair:
+        pair = Pair(self.sides, mode, on, self.settings.cores, self.scratch, self.settings.timeout_s)
         self._alive.append(pair)
         return pair
 

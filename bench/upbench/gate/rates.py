@@ -7,16 +7,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from statistics import median_high
 from typing import Any
 
 from pytest_benchmark.utils import PercentageRegressionCheck
-from scipy.stats import binomtest
 
 from upbench.errors import UserError
+from upbench.records.statistics import Rate
 
 TRIAL = "upsample_bench_gate_trial"
 """The key that makes a JSON file the records of a trial; its value is their schema."""
@@ -32,33 +31,6 @@ PLAIN_CHECKS = tuple((field, percent) for percent in (5, 10) for field in ("medi
 
 class TrialFileError(UserError):
     """A file does not hold a trial; one sentence says why."""
-
-
-@dataclass(frozen=True)
-class Rate:
-    """A share of successes with its 95 % interval (Wilson, JASA 1927)."""
-
-    count: int
-    of: int
-
-    @property
-    def share(self) -> float:
-        """Successes per trial."""
-        return self.count / self.of
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        """The 95 % interval of the share."""
-        interval = binomtest(self.count, self.of).proportion_ci(method="wilson")
-        return float(interval.low), float(interval.high)
-
-    @property
-    def text(self) -> str:
-        """Such as ``98.0% (93.0% to 99.4%), 98 of 100``."""
-        if not self.of:
-            return "–"
-        low, high = self.interval
-        return f"{self.share:.1%} ({low:.1%} to {high:.1%}), {self.count} of {self.of}"
 
 
 def is_trial(path: Path) -> bool:

@@ -29,7 +29,7 @@ from upbench.gate.injection import slow_down
 from upbench.gate.procedure import GateReport, GateSettings
 from upbench.gate.rates import SCHEMA, SHARES, TRIAL, read_trial, summary
 from upbench.gate.trees import Suite, run_git, scratch_folder
-from upbench.processes import allocator
+from upbench.processes import allocator, rivals
 from upbench.progress import Silent
 from upbench.records import statistics
 from upbench.records.record import write_whole
@@ -146,7 +146,7 @@ class _Trial:
 def code_digest() -> str:
     """Identify the code that measures and decides: rates over gates of different code would mean nothing."""
     digest = hashlib.sha256()
-    for module in (live, launch, series, observed, decision, procedure, statistics, allocator):
+    for module in (live, launch, series, observed, decision, procedure, statistics, allocator, rivals):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()[:16]
 

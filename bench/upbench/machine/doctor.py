@@ -6,21 +6,36 @@ Each check reads one fact and says in one line what it found; one that fails adv
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import mean
 from typing import Literal
 
 import psutil
+import torch
 
-from upbench.machine.fingerprint import usable_cores
-from upbench.processes import allocator
+from upbench.processes import allocator, cores
+from upbench.processes.control import Control
+from upbench.processes.disturbance import CONTROL_TOLERANCE, busy_share, quiet_time
+from upbench.processes.stopwatch import WallClock
 
 Rating = Literal["good", "caution", "unknown"]
 
 CPU = Path("/sys/devices/system/cpu")
 BUSY_SHARE = 0.2
 """Share of the cores in use by others above which timings suffer."""
+
+CONTENTION_S = 3.0
+"""On each core."""
+
+MOST_CORES, CORES_NAMED = 8, 2
+"""Cores to look at, evenly among all of them, and those to name."""
+
+CONTROL_CALLS = 10
+CONTENDED_SHARE = 0.1
+"""Share of the time in which a core may be slow before it counts."""
 
 
 @dataclass(frozen=True)
@@ -40,11 +55,11 @@ def examine() -> list[Finding]:
 
 def check_cores() -> Finding:
     """A second core takes the operating system's own work off the measured one."""
-    cores = usable_cores()
-    if cores < 2:
+    count = len(cores.usable())
+    if count < 2:
         advice = "Expect wide intervals: the operating system shares the core that is measured."
         return Finding("cores", "caution", "1 usable core", advice)
-    return Finding("cores", "good", f"{cores} usable cores")
+    return Finding("cores", "good", f"{count} usable cores")
 
 
 def check_load() -> Finding:
@@ -52,8 +67,68 @@ def check_load() -> Finding:
     share = psutil.cpu_percent(interval=0.5) / 100
     seen = f"{share:.0%} of all cores busy, load average {os.getloadavg()[0]:.2f}"
     if share > BUSY_SHARE:
-        return Finding("load", "caution", seen, "Stop other work, or raise --budget so that more launches are made.")
+        return Finding("load", "caution", seen, "Stop other work if latencies are to be those of the quiet machine.")
     return Finding("load", "good", seen)
+
+
+def check_contention() -> Finding:
+    """What the load does not tell: neighbours on the host, and the cores' other half, slow a core that looks idle."""
+    every = cores.usable()
+    chosen = every[:: -(-len(every) // MOST_CORES)]
+    seen = contention({core: sample_core(core) for core in chosen})
+    ordered = sorted(seen.items(), key=lambda each: -each[1].busy_share)
+    text = "; ".join(f"core {core} slow for {each.text}" for core, each in ordered[:CORES_NAMED])
+    if len(ordered) > CORES_NAMED:
+        text += f"; {len(ordered) - CORES_NAMED} more for less"
+    worst = max(seen.values(), key=lambda each: each.busy_share * (each.slowdown - 1))
+    if worst.busy_share <= CONTENDED_SHARE:
+        return Finding("contention", "good", text)
+    high = worst.busy_share * (worst.slowdown - 1)
+    advice = (
+        f"Latencies will read about {high:.0%} high on such a core, and are comparable with those of another time only "
+        "as far. Ratios within a run, and who wins, are not touched: rivals are timed side by side."
+    )
+    return Finding("contention", "caution", text, advice)
+
+
+@dataclass(frozen=True)
+class Contention:
+    """How busy one core was: the share of the time in which it was slow, and how slow it was then."""
+
+    busy_share: float
+    slowdown: float
+
+    @property
+    def text(self) -> str:
+        """Such as ``12% of the time, then 1.40 times``."""
+        return f"{self.busy_share:.0%} of the time" + (f", then {self.slowdown:.2f} times" if self.busy_share else "")
+
+
+def sample_core(core: int) -> list[float]:
+    """Times of the control operator on one core, one after another for a few seconds."""
+    before, threads = os.sched_getaffinity(0), torch.get_num_threads()
+    stopwatch, control = WallClock(), Control()
+    try:
+        torch.set_num_threads(1)
+        os.sched_setaffinity(0, {core})
+        samples = []
+        end = time.monotonic() + CONTENTION_S
+        while time.monotonic() < end:
+            samples.append(stopwatch.block(control, CONTROL_CALLS))
+    finally:
+        os.sched_setaffinity(0, before)
+        torch.set_num_threads(threads)
+    return samples
+
+
+def contention(samples: Mapping[int, Sequence[float]]) -> dict[int, Contention]:
+    """Hold each core against the fastest times that any of them had."""
+    quiet_s = quiet_time([each for own in samples.values() for each in own])
+    found = {}
+    for core, own in samples.items():
+        slow = [each / quiet_s for each in own if each > (1 + CONTROL_TOLERANCE) * quiet_s]
+        found[core] = Contention(busy_share(own, quiet_s), mean(slow) if slow else 1.0)
+    return found
 
 
 def check_governor() -> Finding:
@@ -127,6 +202,7 @@ def check_virtualisation() -> Finding:
 CHECKS: tuple[Callable[[], Finding], ...] = (
     check_cores,
     check_load,
+    check_contention,
     check_governor,
     check_turbo,
     check_throttling,

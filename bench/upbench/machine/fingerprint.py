@@ -18,13 +18,9 @@ from pytest_benchmark.utils import get_commit_info
 
 import upbench
 import upsample
+from upbench.processes import cores
 
 CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
-
-
-def usable_cores() -> int:
-    """Cores that this process may run on."""
-    return len(psutil.Process().cpu_affinity()) if hasattr(psutil.Process, "cpu_affinity") else psutil.cpu_count() or 1
 
 
 def machine_info() -> dict[str, Any]:
@@ -42,7 +38,7 @@ def fingerprint(cpu_model: str) -> dict[str, Any]:
         "cpu": cpu_model,
         "physical_cores": psutil.cpu_count(logical=False),
         "logical_cores": psutil.cpu_count(),
-        "usable_cores": usable_cores(),
+        "usable_cores": len(cores.usable()),
         "caches": caches(),
         "memory_bytes": psutil.virtual_memory().total,
         "os": f"{platform.system()} {platform.release()}",

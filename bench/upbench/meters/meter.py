@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal
 
 from upbench.runtimes.workload import Workload
 
-Stage = Literal["examine", "alone", "launch"]
+Stage = Literal["examine", "alone"]
 
 
 class Meter(ABC):
@@ -15,8 +15,8 @@ class Meter(ABC):
 
     Class attributes:
         name: how the sweep asks for it.
-        stage: ``examine`` meters give the same answer every time and share one process; an ``alone`` meter needs a
-            process of its own; ``launch`` meters are repeated in many fresh processes until their figure is precise.
+        stage: ``examine`` meters share one process; an ``alone`` meter needs a process of its own. All give the same
+            answer every time, so that one is enough; latency, which does not, is no meter's business.
         first: runs before the others of its stage, because they rely on what it checks.
         gives_memory_back: wants the allocator to return freed memory at once; such a meter runs alone.
     """

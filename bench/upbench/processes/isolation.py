@@ -1,14 +1,15 @@
-"""Run one function in a fresh process, and turn whatever happens to that process into an outcome.
+"""Run functions in fresh processes, and turn whatever happens to such a process into an outcome.
 
 Processes are forked from a server that has imported torch and run nothing, which takes tens of milliseconds where a
 fresh import takes seconds. The server inherits the allocator's settings when it starts, which is the only moment at
-which glibc reads them; one interpreter therefore has one setting for its lifetime.
+which glibc reads them; to change them is to start a new server.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import os
+import random
 import resource
 import signal
 import sys
@@ -23,14 +24,15 @@ from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from types import FrameType, ModuleType
-from typing import Any
+from typing import Any, Self
 
 import psutil
 
 from upbench.cases.outcome import OutcomeKind, RefusedCaseError, UnsupportedCaseError
 from upbench.errors import UserError
 from upbench.processes import allocator
-from upbench.processes.allocator import PINNED_ENVIRONMENT, Allocator
+from upbench.processes.allocator import PINNED_ENVIRONMENT, STEADY_ENVIRONMENT, Allocator
+from upbench.processes.rivals import RivalEndedError
 
 QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
 """Keeps torch's profiler from writing to the terminal."""
@@ -40,6 +42,9 @@ OWN_MODULES = {"PYTHONSAFEPATH": "1"}
 
 START_S = 120.0
 """Allowed for the server's imports."""
+
+MOST_PADDING = 4096
+"""Bytes by which the environment may be larger than it must be: a page, after which the stack is aligned anew."""
 
 MEMORY_SHARE = 0.9
 """Share of the machine's available memory that a worker may take before its allocations fail."""
@@ -58,8 +63,93 @@ class ServerError(UserError):
     """The server that forks workers is not as it must be; one sentence says why."""
 
 
+class EndedError(RivalEndedError):
+    """A worker has ended, or was ended as it did not answer; ``outcome`` says how."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        super().__init__(outcome.reason)
+        self.outcome = outcome
+
+
+class Line:
+    """The worker's end of the conversation with whoever started it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+
+    def send(self, message: Any) -> None:
+        """Answer; a parent that has gone needs no answer, and its terminal no traceback."""
+        with suppress(BrokenPipeError):
+            self._connection.send(message)
+
+    def requests(self) -> Iterator[Any]:
+        """Everything that is asked, until nobody asks any more."""
+        while True:
+            try:
+                yield self._connection.recv()
+            except (EOFError, ConnectionResetError):
+                return
+
+
+class Worker:
+    """A live process; a context manager that ends it."""
+
+    def __init__(self, process: BaseProcess, connection: Connection) -> None:
+        self._process, self._connection = process, connection
+
+    @property
+    def pid(self) -> int:
+        """The system's number of the process."""
+        return int(self._process.pid or 0)
+
+    def ask(self, message: Any, timeout: float) -> Any:
+        """Send a request and return its answer.
+
+        Raises:
+            EndedError: as for :meth:`receive`.
+        """
+        with suppress(BrokenPipeError):
+            self._connection.send(message)
+        return self.receive(timeout)
+
+    def receive(self, timeout: float) -> Any:
+        """The next answer, waited for at most ``timeout`` seconds.
+
+        Raises:
+            EndedError: the process died, failed or took too long; it is gone then.
+        """
+        try:
+            if not self._connection.poll(timeout):
+                self.end()
+                raise EndedError(Outcome("timeout", reason=f"no answer within {timeout:g} s"))
+            answer = self._connection.recv()
+        except (EOFError, ConnectionResetError):
+            self._process.join(timeout=5)
+            raise EndedError(_died(self._process.exitcode)) from None
+        if isinstance(answer, Outcome):
+            raise EndedError(answer)
+        return answer
+
+    def end(self) -> None:
+        """See to it that the process is gone."""
+        if self._process.is_alive():
+            self._process.kill()
+        self._process.join()
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.end()
+
+    def fileno(self) -> int:
+        """So that several can be waited for at once."""
+        return self._connection.fileno()
+
+
 class Isolation:
-    """A source of fresh processes, all with the same allocator setting.
+    """A source of fresh processes, all with the same environment.
 
     Args:
         setting: the allocator ``pinned`` for timings that can be repeated, ``default`` to measure as deployed.
@@ -75,46 +165,76 @@ class Isolation:
         self.allocator = setting
         self.preload = preload
         self._context: ForkServerContext | None = None
+        self._environment = PINNED_ENVIRONMENT if setting == "pinned" else {}
+
+    def renew(self, steady: bool) -> None:
+        """Let the next workers come from a new server, with an address space of its own.
+
+        Its environment has another size, which shifts the stack and with it timings (Mytkowicz et al., ASPLOS 2009).
+
+        Args:
+            steady: whether a pinned allocator takes huge pages, as for everything that is timed; what memory is used is
+                told exactly without.
+        """
+        if self._context is not None:
+            server = psutil.Process(self.call(os.getppid, timeout=START_S).value)
+            server.kill()
+            # Python asks the system whether it still runs, which must find it dead and not yet collected.
+            while server.status() != psutil.STATUS_ZOMBIE:
+                time.sleep(0.001)
+            self._context = None
+        padding = {"UPBENCH_PADDING": "x" * random.randrange(MOST_PADDING)}
+        pinned = STEADY_ENVIRONMENT if steady else PINNED_ENVIRONMENT
+        self._environment = padding | (pinned if self.allocator == "pinned" else {})
+        self._ensure_server()
 
     def call(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Outcome:
         """Run ``function(*arguments)`` in a fresh process and wait at most ``timeout`` seconds for its value."""
-        context = self._started()
-        receiver, sender = context.Pipe(duplex=False)
-        process = context.Process(target=_run, args=(sender, function, arguments), daemon=True)
+        with self.start(_call, function, *arguments) as worker:
+            return outcome_of(worker, timeout)
+
+    def start(self, function: Callable[..., Any], *arguments: Any) -> Worker:
+        """Start ``function(line, *arguments)`` in a fresh process, which lives until that returns or is ended.
+
+        What the function raises is its last answer, as an :class:`EndedError`.
+        """
+        self._ensure_server()
+        return self._fork(function, *arguments)
+
+    def _ensure_server(self) -> None:
+        if self._context is not None:
+            return
+        self._context = multiprocessing.get_context("forkserver")
+        self._context.set_forkserver_preload(list(self.preload))
+        # The first answer also waits until the server has imported everything, so that no timeout allows for it.
+        with self._fork(_call, allocator.current) as worker:
+            setting = outcome_of(worker, START_S).value
+        if allocator.is_glibc() and setting != self.allocator:
+            self._context = None
+            raise ServerError(
+                f"workers must start with the allocator {self.allocator}, but this program has already started "
+                f"multiprocessing's fork server with the allocator {setting}: measure in a program of its own."
+            )
+
+    def _fork(self, function: Callable[..., Any], *arguments: Any) -> Worker:
+        assert self._context is not None
+        ours, theirs = self._context.Pipe()
+        process = self._context.Process(target=_run, args=(theirs, function, arguments), daemon=True)
         try:
             self._start(process)
-            sender.close()
-            if not receiver.poll(timeout):
-                return Outcome("timeout", reason=f"no answer within {timeout:g} s")
-            outcome: Outcome = receiver.recv()
-            return outcome
-        except EOFError:
-            process.join(timeout=5)
-            return _died(process.exitcode)
-        finally:
+        except BaseException:
+            ours.close()
             if process.pid is not None:
-                if process.is_alive():
-                    process.kill()
+                process.kill()
                 process.join()
-            receiver.close()
-
-    def _started(self) -> ForkServerContext:
-        if self._context is None:
-            self._context = multiprocessing.get_context("forkserver")
-            self._context.set_forkserver_preload(list(self.preload))
-            # The first answer also waits until the server has imported everything, so that no timeout allows for it.
-            found = self.call(allocator.current, timeout=START_S).value
-            if allocator.is_glibc() and found != self.allocator:
-                self._context = None
-                raise ServerError(
-                    f"workers must start with the allocator {self.allocator}, but this program has already started "
-                    f"multiprocessing's fork server with the allocator {found}: measure in a program of its own."
-                )
-        return self._context
+            raise
+        finally:
+            theirs.close()
+        return Worker(process, ours)
 
     def _start(self, process: BaseProcess) -> None:
         """Start a process; the server that forks it starts with the environment of this moment, if it does not run."""
-        environment = QUIET_PROFILER | OWN_MODULES | (PINNED_ENVIRONMENT if self.allocator == "pinned" else {})
+        environment = QUIET_PROFILER | OWN_MODULES | self._environment
         with _interrupts_held(), _environment(environment), _main_module_hidden():
             try:
                 process.start()
@@ -129,6 +249,18 @@ class Isolation:
                     f"the fork server's socket would have too long a name in {tempfile.gettempdir()}: "
                     "set TMPDIR to a folder with a shorter one."
                 ) from error
+
+
+def outcome_of(worker: Worker, timeout: float) -> Outcome:
+    """What a worker answers in the end, its failure included."""
+    try:
+        return Outcome("ok", worker.receive(timeout))
+    except EndedError as error:
+        return error.outcome
+
+
+def _call(line: Line, function: Callable[..., Any], *arguments: Any) -> None:
+    line.send(function(*arguments))
 
 
 @contextmanager
@@ -180,25 +312,23 @@ def _main_module_hidden() -> Iterator[None]:
         sys.modules["__main__"] = main
 
 
-def _run(sender: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    """Body of a worker: call, and send an Outcome whatever Python can still catch."""
+def _run(connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
+    """Body of a worker: call, and send an Outcome in place of whatever Python can still catch."""
     # Ctrl-C belongs to the parent, which ends the worker and keeps the journal whole.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _be_the_first_to_go()
+    line = Line(connection)
     try:
-        outcome = Outcome("ok", function(*arguments))
+        function(line, *arguments)
     except UnsupportedCaseError as error:
-        outcome = Outcome("unsupported", reason=str(error))
+        line.send(Outcome("unsupported", reason=str(error)))
     except RefusedCaseError as error:
-        outcome = Outcome("refused", reason=str(error))
+        line.send(Outcome("refused", reason=str(error)))
     except MemoryError as error:
-        outcome = Outcome("out_of_memory", reason=str(error) or "MemoryError")
+        line.send(Outcome("out_of_memory", reason=str(error) or "MemoryError"))
     except Exception as error:
-        outcome = _raised(error)
-    # A parent that has gone needs no answer, and its terminal no traceback.
-    with suppress(BrokenPipeError):
-        sender.send(outcome)
-    sender.close()
+        line.send(_raised(error))
+    connection.close()
 
 
 def _raised(error: Exception) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from statistics import mean
 from typing import Any
 
 import torch
@@ -25,6 +26,10 @@ class Stopwatch(ABC):
     def rounds(self, call: Call, rounds: int, iterations: int) -> list[float]:
         """Return seconds per call of each round."""
 
+    @abstractmethod
+    def block(self, call: Call, calls: int) -> float:
+        """Make one untimed call and then so many timed ones; the mean seconds of those."""
+
 
 class WallClock(Stopwatch):
     """The monotonic clock around calls that return when their work is done, as on the CPU."""
@@ -37,6 +42,10 @@ class WallClock(Stopwatch):
                 call()
             seconds.append((time.perf_counter() - start) / iterations)
         return seconds
+
+    def block(self, call: Call, calls: int) -> float:
+        call()
+        return self.rounds(call, 1, calls)[0]
 
 
 class CudaEvents(Stopwatch):
@@ -65,6 +74,14 @@ class CudaEvents(Stopwatch):
             pairs.append((start, end))
         self._cuda.synchronize()
         return [start.elapsed_time(end) / 1000 / iterations for start, end in pairs]
+
+    def block(self, call: Call, calls: int) -> float:
+        """As for any device; each call begins with a flushed cache, and all are queued so that the device never waits.
+
+        The device has finished when this returns, so that the blocks of two processes never overlap.
+        """
+        call()
+        return mean(self.rounds(call, calls, 1))
 
 
 def stopwatch_for(device: torch.device) -> Stopwatch:

@@ -15,22 +15,24 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, Self
+from typing import Any, Literal, cast
 
 from pytest_benchmark.stats import Stats
 
 from upbench.cases.case import Case
 from upbench.errors import UserError
 from upbench.records import compact
-from upbench.records.statistics import Interval, latency_interval
+from upbench.records.statistics import Interval, launch_interval
 
-SCHEMA = 1
+SCHEMA = 2
+"""Schema 1 had no rivals side by side; its runs are read, and what they say of their protocol is kept."""
+
+ProtocolName = Literal["side by side", "interleaved", "one at a time"]
+"""How the launches of a question's rivals were made: alive at once, one after another in random order, or each rival's
+on its own. Only within the first do ratios hold on a busy machine."""
 
 UNSTABLE_HALF_WIDTH = 0.10
-"""A latency that is not known to ±10 % when its budget is spent is ``unstable``: kept, but never called a winner."""
-
-LEAST_QUIET_LAUNCHES = 3
-"""With fewer undisturbed launches than this, the disturbed ones count as well and widen the interval."""
+"""A case whose ratios to its rivals are not known to ±10 % in the end is ``unstable``: kept, but never a winner."""
 
 QUANTITIES = (
     "latency_s",
@@ -52,10 +54,11 @@ QUANTITIES = (
     "definition_error",
     "allocator",
     "launch_medians_s",
-    "launch_passes",
+    "launch_ids",
+    "launch_levels",
     "rounds_per_launch",
     "launches",
-    "quiet_launches",
+    "groups",
     "disturbed_share",
     "page_faults_per_call",
     "stopped_by",
@@ -63,7 +66,7 @@ QUANTITIES = (
 """The fields of every record beside those of its case; None where a quantity does not apply or was not reached."""
 
 
-RUN_FACTS = ("command", "version", "source", "settings", "interleaved", "limits", "cards")
+RUN_FACTS = ("command", "version", "source", "settings", "protocol", "controls", "limits", "cards")
 """What a file says of its run as a whole, under ``upsample_bench``."""
 
 
@@ -77,33 +80,29 @@ class RecordError(UserError):
 
 @dataclass(frozen=True)
 class Launch:
-    """One fresh process of a case.
+    """One fresh process of a case, timed beside its rivals.
 
     Attributes:
-        sweep_pass: the pass of the sweep that it belonged to.
-        rounds_s: seconds per call of the rounds that count.
-        iterations: calls in each round.
-        quiet: whether enough rounds were undisturbed by other work on the machine.
-        disturbed_share: part of the time that was disturbed.
+        id: of the launch, which its rivals share.
+        level: log of how many times as long as the control a call took.
+        rounds_s: seconds per call of its blocks.
+        iterations: calls in each block.
+        busy_share: part of the time in which the machine was busy with something else.
         page_faults_per_call: how often the allocator asked the kernel for memory.
+        groups: into which the rivals were parted, as their memory did not suffice for all at once; 1 if it did.
     """
 
-    sweep_pass: int
+    id: str
+    level: float
     rounds_s: tuple[float, ...]
     iterations: int
-    quiet: bool = True
-    disturbed_share: float = 0.0
+    busy_share: float = 0.0
     page_faults_per_call: float = 0.0
-
-    @classmethod
-    def from_fields(cls, sweep_pass: int, fields: Mapping[str, Any]) -> Self:
-        """Read what the latency meter answered."""
-        names = ("iterations", "quiet", "disturbed_share", "page_faults_per_call")
-        return cls(sweep_pass, tuple(fields["rounds_s"]), **{name: fields[name] for name in names})
+    groups: int = 1
 
     @property
     def median_s(self) -> float:
-        """The launch's one figure; everything between launches is inferred from it."""
+        """The launch's one absolute figure."""
         return float(_stats(self.rounds_s).median)
 
 
@@ -131,6 +130,12 @@ class Record:
     def measured(self) -> bool:
         """Whether there is a latency at all."""
         return bool(self.quantities["launch_medians_s"])
+
+    @property
+    def levels(self) -> dict[str, float]:
+        """The log of how many times as long as the control a call took, by launch; none in runs of schema 1."""
+        ids, levels = self.quantities.get("launch_ids"), self.quantities.get("launch_levels")
+        return dict(zip(ids, levels, strict=True)) if ids and levels else {}
 
     @property
     def latency(self) -> Interval | None:
@@ -174,6 +179,11 @@ class Run:
         return dict(self.machine_info["fingerprint"])
 
     @property
+    def protocol(self) -> ProtocolName:
+        """How the launches of a question's rivals were made."""
+        return cast(ProtocolName, self.facts["protocol"])
+
+    @property
     def of_old_layout(self) -> str | None:
         """One sentence where the run names modules of ``bench``, as this package was called until 0.2; else None."""
         if not str(self.facts["version"]).startswith("0.1."):
@@ -186,59 +196,60 @@ class Run:
         return f"{what} names the package bench, which is called upbench now; the figures are read as they are."
 
 
-def counting_launches(launches: Iterable[Launch]) -> list[Launch]:
-    """Return the launches that the latency is inferred from, in order of their passes.
-
-    They are the quiet ones, or all of them where a machine is hardly ever quiet for that case.
-    """
-    ordered = sorted(launches, key=lambda launch: launch.sweep_pass)
-    quiet = [launch for launch in ordered if launch.quiet]
-    return quiet if len(quiet) >= LEAST_QUIET_LAUNCHES else ordered
-
-
 def summarise_launches(launches: Sequence[Launch]) -> dict[str, Any]:
     """Return the latency fields of a record from its launches.
 
-    ``latency_s`` is the geometric mean of the launches' medians, ``latency_ci_s`` its interval: over launches, and
-    what a disturbance that the control lets pass may add to all of them.
+    ``latency_s`` is the geometric mean of the launches' medians, ``latency_ci_s`` its interval over launches: of the
+    machine as busy as it was, which ``disturbed_share`` says.
     """
     if not launches:
         return {"launch_medians_s": []}
-    counting = counting_launches(launches)
-    medians = [launch.median_s for launch in counting]
-    interval = latency_interval(medians)
+    medians = [launch.median_s for launch in launches]
+    interval = launch_interval(medians)
     return {
         "latency_s": interval.estimate if interval else medians[0],
         "latency_ci_s": [interval.low, interval.high] if interval else None,
         "launch_medians_s": medians,
-        "launch_passes": [launch.sweep_pass for launch in counting],
-        "rounds_per_launch": [len(launch.rounds_s) for launch in counting],
+        "launch_ids": [launch.id for launch in launches],
+        "launch_levels": [launch.level for launch in launches],
+        "rounds_per_launch": [len(launch.rounds_s) for launch in launches],
         "launches": len(launches),
-        "quiet_launches": sum(launch.quiet for launch in launches),
-        "disturbed_share": mean(launch.disturbed_share for launch in launches),
+        "groups": max(launch.groups for launch in launches),
+        "disturbed_share": mean(launch.busy_share for launch in launches),
         "page_faults_per_call": median(launch.page_faults_per_call for launch in launches),
     }
 
 
 def build_record(
-    case: Case, outcome: str, reason: str | None, fields: Mapping[str, Any], launches: Sequence[Launch]
+    case: Case,
+    outcome: str,
+    reason: str | None,
+    fields: Mapping[str, Any],
+    launches: Sequence[Launch],
+    half_width: float | None = None,
 ) -> Record:
     """Put together what the meters and launches of one case gave.
 
-    A latency that is still vague after all its launches turns ``ok`` into ``unstable``.
+    A case whose ratios to its rivals are still vague after all its launches turns from ``ok`` into ``unstable``.
+
+    Args:
+        case: what was measured.
+        outcome: of the measuring.
+        reason: why not ``ok``.
+        fields: from the meters.
+        launches: in order.
+        half_width: relative, of the interval of its ratio to another rival.
     """
-    counting = counting_launches(launches)
-    quantities: dict[str, Any] = {**dict.fromkeys(QUANTITIES), **fields, **summarise_launches(launches)}
     record = Record(
         case=case,
         outcome=outcome,
         outcome_reason=reason,
-        quantities=quantities,
-        rounds_s=tuple(seconds for launch in counting for seconds in launch.rounds_s),
-        iterations=counting[-1].iterations if counting else 1,
+        quantities={**dict.fromkeys(QUANTITIES), **fields, **summarise_launches(launches)},
+        rounds_s=tuple(seconds for launch in launches for seconds in launch.rounds_s),
+        iterations=launches[-1].iterations if launches else 1,
     )
-    if outcome == "ok" and record.latency and record.latency.relative_half_width > UNSTABLE_HALF_WIDTH:
-        vague = f"known only to ±{record.latency.relative_half_width:.0%} after {len(launches)} launches"
+    if outcome == "ok" and half_width is not None and half_width > UNSTABLE_HALF_WIDTH:
+        vague = f"its launches disagree: its ratios are known only to ±{half_width:.0%} after {len(launches)} of them"
         return replace(record, outcome="unstable", outcome_reason=vague)
     return record
 
@@ -287,14 +298,16 @@ def read_run(path: Path) -> Run:
     ours = document.get("upsample_bench")
     if not isinstance(ours, dict):
         raise RecordError(f"{path} was not measured by upsample-bench: its benchmarks lack our fields.")
-    if ours.get("schema") != SCHEMA:
-        raise RecordError(f"{path} has schema {ours.get('schema')!r}; this version reads schema {SCHEMA}.")
+    if ours.get("schema") not in (1, SCHEMA):
+        raise RecordError(f"{path} has schema {ours.get('schema')!r}; this version reads schemas 1 to {SCHEMA}.")
     try:
         # Benchmarks of other suites in the same pytest session have no upsampler.
         own = [each for each in document["benchmarks"] if "upsampler" in each["extra_info"]]
         records = [_from_benchmark(benchmark) for benchmark in own]
         records += [_from_extra_info(extra_info) for extra_info in ours.get("not_measured", [])]
         facts = {key: value for key, value in ours.items() if key not in ("schema", "not_measured")}
+        if ours["schema"] == 1:
+            facts |= {"protocol": "interleaved" if facts.pop("interleaved") else "one at a time", "controls": []}
         missing = [name for name in RUN_FACTS if name not in facts]
         if missing:
             raise RecordError(f"{path} is damaged: it lacks {', '.join(missing)}.")

@@ -7,7 +7,7 @@ logarithms, so that intervals are ratios and cannot reach below zero.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -16,8 +16,6 @@ import numpy.typing as npt
 
 # Its submodules load when they are first used: processes that only need a constant from here save a second.
 import scipy
-
-from upbench.processes.disturbance import CONTROL_TOLERANCE
 
 CONFIDENCE = 0.95
 
@@ -48,6 +46,33 @@ class Comparison:
     p_value: float
 
 
+@dataclass(frozen=True)
+class Rate:
+    """A share of successes with its 95 % interval (Wilson, JASA 1927)."""
+
+    count: int
+    of: int
+
+    @property
+    def share(self) -> float:
+        """Successes per trial."""
+        return self.count / self.of
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The 95 % interval of the share."""
+        interval = scipy.stats.binomtest(self.count, self.of).proportion_ci(method="wilson")
+        return float(interval.low), float(interval.high)
+
+    @property
+    def text(self) -> str:
+        """Such as ``98.0% (93.0% to 99.4%), 98 of 100``."""
+        if not self.of:
+            return "–"
+        low, high = self.interval
+        return f"{self.share:.1%} ({low:.1%} to {high:.1%}), {self.count} of {self.of}"
+
+
 def launch_interval(launch_medians: Sequence[float], confidence: float = CONFIDENCE) -> Interval | None:
     """Student's t interval of the mean log latency over launches of one run; None for fewer than two launches.
 
@@ -55,19 +80,30 @@ def launch_interval(launch_medians: Sequence[float], confidence: float = CONFIDE
         launch_medians: one median latency for each launch, any unit, all above zero.
         confidence: coverage of the interval.
     """
-    return _mean_interval(launch_medians, 0.0, confidence)
+    if len(launch_medians) < 2:
+        return None
+    logs = np.log(launch_medians)
+    return _Estimate(float(logs.mean()), _standard_error(logs), len(logs) - 1, 0.0).interval(confidence)
 
 
-def latency_interval(
-    launch_medians: Sequence[float], tolerance: float = CONTROL_TOLERANCE, confidence: float = CONFIDENCE
-) -> Interval | None:
-    """The interval over launches, combined with what is common to all launches of a run.
+def compare_levels(a: Mapping[str, float], b: Mapping[str, float], confidence: float = CONFIDENCE) -> Comparison | None:
+    """Student's t of the differences of A's and B's levels, over the launches in which both were rivals.
 
-    A disturbance that the control lets pass can slow all launches of a run alike, by anything from nothing to
-    ``tolerance``: a rectangular distribution with the standard uncertainty tolerance/√12 (JCGM 100:2008 "GUM", 4.3.7),
-    whose 95 % part is added in quadrature.
+    Whatever slows a launch as a whole is in both levels and drops out.
+
+    Args:
+        a: the log of A's time, relative to anything that is the same for all rivals, by launch.
+        b: the same of B.
+        confidence: coverage of the interval of the ratio.
+
+    Returns:
+        None below two shared launches.
     """
-    return _mean_interval(launch_medians, tolerance / np.sqrt(12), confidence)
+    differences = [a[launch] - b[launch] for launch in sorted(a.keys() & b.keys())]
+    if len(differences) < 2:
+        return None
+    estimate = _Estimate(float(np.mean(differences)), _standard_error(differences), len(differences) - 1, 0.0)
+    return Comparison(estimate.interval(confidence), estimate.p_value())
 
 
 def compare_latencies(
@@ -78,8 +114,9 @@ def compare_latencies(
     Args:
         a: one median latency for each launch of A.
         b: one median latency for each launch of B.
-        tolerance: 0 for launches of one run, which any disturbance hits alike; for two runs as in
-            :func:`latency_interval`, once for each.
+        tolerance: by how much, as a share, a disturbance may have slowed all launches of either side alike, by
+            anything from nothing to that: a rectangular distribution with the standard uncertainty tolerance/√12 (JCGM
+            100:2008 "GUM", 4.3.7), whose part is added in quadrature for each side.
         confidence: coverage of the interval of the ratio.
 
     Returns:
@@ -181,7 +218,7 @@ class _Estimate:
     def interval(self, confidence: float) -> Interval:
         """Limits of the value, back from logarithms."""
         tail = (1 + confidence) / 2
-        from_launches = float(scipy.stats.t.ppf(tail, self.freedom)) * self.error
+        from_launches = _t_quantile(tail, self.freedom) * self.error
         half = np.hypot(from_launches, float(scipy.stats.norm.ppf(tail)) * self.systematic)
         low, estimate, high = np.exp([self.value - half, self.value, self.value + half])
         return Interval(float(low), float(estimate), float(high))
@@ -194,8 +231,10 @@ class _Estimate:
         return 2 * float(scipy.stats.t.sf(abs(self.value) / error, self.freedom))
 
 
-def _mean_interval(launch_medians: Sequence[float], systematic: float, confidence: float) -> Interval | None:
-    if len(launch_medians) < 2:
-        return None
-    logs = np.log(launch_medians)
-    return _Estimate(float(logs.mean()), float(scipy.stats.sem(logs)), len(logs) - 1, systematic).interval(confidence)
+def _standard_error(values: Sequence[float] | npt.NDArray[np.float64]) -> float:
+    return float(np.std(values, ddof=1) / np.sqrt(len(values)))
+
+
+@cache
+def _t_quantile(tail: float, freedom: float) -> float:
+    return float(scipy.stats.t.ppf(tail, freedom))

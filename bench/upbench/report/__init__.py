@@ -18,8 +18,9 @@ from upbench.report.runtime_section import runtimes_section
 from upbench.report.summary import summarise
 from upbench.report.tables import write_tables
 from upbench.report.trial_section import write_trial_report
+from upbench.report.twins_section import write_twins_report
 
-__all__ = ["write_report", "write_trial_report"]
+__all__ = ["write_report", "write_trial_report", "write_twins_report"]
 
 
 def write_report(runs: Sequence[Run], output: Path) -> list[str]:

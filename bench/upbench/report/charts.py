@@ -1,26 +1,33 @@
-"""The charts: readable in greyscale and at the width of a README, the same bytes from the same records.
-
-Every upsampler keeps its marker, line style and grey level through all charts; colours only help.
-"""
+"""The charts: readable in greyscale and at the width of a README, with three upsamplers or with forty."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from statistics import mean, median
 
 import matplotlib as mpl
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
-from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, ScalarFormatter
 
 from upbench.cases.case import Cell, Scale, scale_text
 from upbench.records.record import Record
+from upbench.report.drawing import (
+    COLOURS,
+    LEGEND_COLUMNS,
+    MARKERS,
+    STYLE,
+    Chart,
+    legend,
+    legend_height,
+    log_ticks,
+    look,
+    plain_log_ticks,
+    write_chart,
+)
 from upbench.report.evidence import Evidence, Setting, Winner, output_bytes, peak_memory
 
 MIB = 2**20
@@ -28,33 +35,11 @@ MIB = 2**20
 MOST_SETTINGS = 4
 """With charts of their own on one page."""
 
-STYLE: Any = {
-    "font.size": 9,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "grid.color": "#dddddd",
-    "grid.linewidth": 0.6,
-    "axes.axisbelow": True,
-    "legend.frameon": False,
-    "svg.hashsalt": "upsample-bench",
-    "svg.fonttype": "path",
-    "figure.dpi": 100,
-}
+MOST_TIMES = 6
+"""As much memory as the median: more of it is drawn on a logarithmic axis."""
 
-# From light to dark and around the marker shapes, so that neighbours differ in print as well.
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#000000", "#7f7f7f")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "p", "h")
-LINES = ("-", "--", "-.", ":")
-
-
-@dataclass(frozen=True)
-class Chart:
-    """A chart as written: the file's stem, what it shows, and its SVG text for the page."""
-
-    stem: str
-    caption: str
-    svg: str
+MOST_LINES = 16
+"""Upsamplers that can be told apart in one panel."""
 
 
 def write_charts(evidence: Evidence, output: Path) -> list[Chart]:
@@ -80,19 +65,67 @@ def _sentence(text: str) -> str:
     return text[0].upper() + text[1:] + "."
 
 
-def write_chart(figure: Figure, output: Path, stem: str, caption: str) -> Chart:
-    """Write a figure as SVG and PNG."""
-    figure.savefig(output / f"{stem}.svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
-    figure.savefig(output / f"{stem}.png", metadata={"Software": None}, bbox_inches="tight", dpi=150)
-    return Chart(stem, caption, (output / f"{stem}.svg").read_text())
+def latency(evidence: Evidence, setting: Setting) -> Figure | None:
+    """Lines over channels, or rows where there are too many upsamplers or too few channel counts for lines."""
+    records = [record for record in _all(evidence, setting) if record.latency]
+    if not records:
+        return None
+    channels = {record.case.cell.channels for record in records}
+    if len(channels) == 1 or len(_by_operator(evidence, records)) > MOST_LINES:
+        return _latency_in_rows(evidence, records)
+    return _latency_against_channels(evidence, setting)
 
 
-def latency_against_channels(evidence: Evidence, setting: Setting) -> Figure | None:
+def _latency_in_rows(evidence: Evidence, records: Sequence[Record]) -> Figure:
+    """A row for each upsampler, the fastest on top, a panel for each scale, a marker for each channel count."""
+    scales = _scales(record.case.cell for record in records)
+    channels = sorted({record.case.cell.channels for record in records})
+    rows = sorted(_by_operator(evidence, records), key=lambda own: _typical_s(own[1], records))
+    figure = Figure(figsize=(8.2, 1.5 + 0.19 * len(rows)), layout="constrained")
+    panels = figure.subplots(1, len(scales), sharey=True, squeeze=False)[0]
+    for panel, scale in zip(panels, scales, strict=True):
+        for row, (_, own) in enumerate(rows):
+            for record in (each for each in own if each.case.cell.scale == scale):
+                number = channels.index(record.case.cell.channels)
+                interval = record.latency
+                assert interval is not None
+                panel.plot([1e3 * interval.low, 1e3 * interval.high], [row, row], color="#555555", linewidth=1)
+                panel.plot(1e3 * interval.estimate, row, MARKERS[number % len(MARKERS)],
+                           color=COLOURS[number % len(COLOURS)], markersize=4.5)  # fmt: skip
+        panel.set_title(f"scale ×{scale_text(scale)}")
+        panel.set_xlabel("latency, ms")
+        panel.set_xscale("log")
+        plain_log_ticks(panel.xaxis)
+    panels[0].set_yticks(range(len(rows)), [evidence.title(name) for name, _ in rows], fontsize=8)
+    panels[0].set_ylim(len(rows) - 0.4, -0.6)
+    if len(channels) > 1:
+        handles = [
+            Line2D(
+                [],
+                [],
+                marker=MARKERS[number % len(MARKERS)],
+                color=COLOURS[number % len(COLOURS)],
+                linestyle="",
+                label=f"{count} channels",
+            )
+            for number, count in enumerate(channels)
+        ]
+        figure.legend(handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
+    return figure
+
+
+def _typical_s(own: Sequence[Record], all_records: Sequence[Record]) -> float:
+    """How long an upsampler takes compared with all those in the same cells; its own cells may be fewer or smaller."""
+    logs: dict[Cell, list[float]] = {}
+    for record in all_records:
+        logs.setdefault(record.case.cell, []).append(np.log(record.quantities["latency_s"]))
+    return float(mean(np.log(record.quantities["latency_s"]) - median(logs[record.case.cell]) for record in own))
+
+
+def _latency_against_channels(evidence: Evidence, setting: Setting) -> Figure:
     """A panel for each scale; latency with its 95 % interval."""
     scales = _scales(record.case.cell for record in _all(evidence, setting) if record.latency)
-    if not scales:
-        return None
-    figure = Figure(figsize=(8.2, 3.1 + _legend_height(evidence)), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.1 + legend_height(evidence)), layout="constrained")
     panels = figure.subplots(1, len(scales), sharey=True, squeeze=False)[0]
     for panel, scale in zip(panels, scales, strict=True):
         for name in evidence.operators:
@@ -100,13 +133,13 @@ def latency_against_channels(evidence: Evidence, setting: Setting) -> Figure | N
             records.sort(key=lambda record: record.case.cell.channels)
             if records:
                 x = [record.case.cell.channels for record in records]
-                panel.errorbar(x, *_milliseconds(records), capsize=3, **_look(evidence, name))
+                panel.errorbar(x, *_milliseconds(records), capsize=3, **look(evidence, name))
         panel.set_title(f"scale ×{scale_text(scale)}")
         panel.set_xlabel("channels")
-        _log_ticks(panel, sorted({r.case.cell.channels for r in _all(evidence, setting)}))
+        log_ticks(panel, sorted({r.case.cell.channels for r in _all(evidence, setting)}))
         panel.set_yscale("log")
     panels[0].set_ylabel("latency, ms (lower is better)")
-    _legend(figure, evidence, evidence.operators)
+    legend(figure, evidence, evidence.operators)
     return figure
 
 
@@ -117,13 +150,18 @@ def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
         return None
     scales = _scales(record.case.cell for record in records)
     names = [name for name in evidence.operators if any(r.case.upsampler == name for r in records)]
-    figure = Figure(figsize=(8.2, 0.9 + 0.34 * len(names)), layout="constrained")
+    peaks = [peak for record in records if (peak := peak_memory(record))]
+    # Bars that one of them dwarfs could not be compared.
+    in_decades = max(peaks) > MOST_TIMES * median(peaks)
+    figure = Figure(figsize=(8.2, 1.4 + 0.26 * len(names)), layout="constrained")
     panels = figure.subplots(1, len(scales), sharey=True, squeeze=False)[0]
     for panel, scale in zip(panels, scales, strict=True):
         for row, name in enumerate(names):
             for record in (r for r in records if r.case.upsampler == name and r.case.cell.scale == scale):
                 if peak_memory(record) is None:
-                    panel.text(0, row, f" {record.outcome.replace('_', ' ')}", va="center", fontsize=8, style="italic")
+                    text = f" {record.outcome.replace('_', ' ')}"
+                    place = panel.get_yaxis_transform()
+                    panel.text(0, row, text, va="center", fontsize=8, style="italic", transform=place)
                     continue
                 bound = output_bytes(record.case.cell) / MIB
                 panel.barh(row, (peak_memory(record) or 0) / MIB, height=0.6, color="#b8c4ce", edgecolor="#555555")
@@ -133,6 +171,9 @@ def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
                         panel.plot(record.quantities[field] / MIB, row, marker, color="#d55e00", markersize=5)
         panel.set_title(f"scale ×{scale_text(scale)}")
         panel.set_xlabel("peak above inputs\nand weights, MiB")
+        if in_decades:
+            panel.set_xscale("log")
+            plain_log_ticks(panel.xaxis)
         panel.grid(axis="y", visible=False)
     panels[0].set_yticks(range(len(names)), [evidence.title(name) for name in names])
     panels[0].set_ylim(len(names) - 0.4, -0.6)
@@ -151,11 +192,11 @@ def flops_against_time(evidence: Evidence, setting: Setting) -> Figure | None:
     records = [record for record in _all(evidence, setting) if record.latency and record.quantities["flops"]]
     if not records:
         return None
-    figure = Figure(figsize=(8.2, 3.4 + _legend_height(evidence)), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.4 + legend_height(evidence)), layout="constrained")
     panel = figure.subplots()
     for name, own in _by_operator(evidence, records):
         x = [record.quantities["flops"] / 1e9 for record in own]
-        panel.errorbar(x, *_milliseconds(own), **(_look(evidence, name) | {"linestyle": ""}))
+        panel.errorbar(x, *_milliseconds(own), **(look(evidence, name) | {"linestyle": ""}))
     limits = evidence.limits_of(records[0].case.cell)
     if limits:
         ends = np.array([record.quantities["flops"] for record in records])
@@ -173,7 +214,7 @@ def flops_against_time(evidence: Evidence, setting: Setting) -> Figure | None:
     panel.set_yscale("log")
     panel.set_xlabel("arithmetic of one forward pass, GFLOP (1 MAC = 2 FLOPs)")
     panel.set_ylabel("latency, ms")
-    _legend(figure, evidence, evidence.operators)
+    legend(figure, evidence, evidence.operators)
     return figure
 
 
@@ -211,12 +252,12 @@ def roofline(evidence: Evidence, setting: Setting) -> Figure | None:
     records = [record for record in _all(evidence, setting) if record.latency and record.quantities["flops"]]
     if not records:
         return None
-    figure = Figure(figsize=(8.2, 3.4 + _legend_height(evidence)), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.4 + legend_height(evidence)), layout="constrained")
     panel = figure.subplots()
     for name, own in _by_operator(evidence, records):
         x = [record.quantities["flops"] / record.quantities["min_bytes"] for record in own]
         y = [record.quantities["flops"] / record.quantities["latency_s"] / 1e9 for record in own]
-        panel.plot(x, y, **(_look(evidence, name) | {"linestyle": ""}))
+        panel.plot(x, y, **(look(evidence, name) | {"linestyle": ""}))
     limits = evidence.limits_of(records[0].case.cell)
     if limits:
         intensity = [record.quantities["flops"] / record.quantities["min_bytes"] for record in records]
@@ -229,7 +270,7 @@ def roofline(evidence: Evidence, setting: Setting) -> Figure | None:
     panel.set_yscale("log")
     panel.set_xlabel("arithmetic intensity, FLOPs per byte that must move")
     panel.set_ylabel("attained, GFLOP/s")
-    _legend(figure, evidence, evidence.operators)
+    legend(figure, evidence, evidence.operators)
     return figure
 
 
@@ -239,30 +280,30 @@ def pareto(evidence: Evidence, setting: Setting) -> Figure | None:
     if not records:
         return None
     scales = _scales(record.case.cell for record in records)
-    figure = Figure(figsize=(8.2, 3.1 + _legend_height(evidence)), layout="constrained")
+    figure = Figure(figsize=(8.2, 3.1 + legend_height(evidence)), layout="constrained")
     panels = figure.subplots(1, len(scales), squeeze=False)[0]
     for panel, scale in zip(panels, scales, strict=True):
         points = []
         for record in (r for r in records if r.case.cell.scale == scale):
             point = (record.quantities["latency_s"] * 1e3, (peak_memory(record) or 0) / MIB)
             points.append(point)
-            panel.plot(*point, **(_look(evidence, record.case.upsampler) | {"linestyle": ""}))
+            panel.plot(*point, **(look(evidence, record.case.upsampler) | {"linestyle": ""}))
         panel.set_title(f"scale ×{scale_text(scale)}")
         panel.set_xlabel("latency, ms")
         # In a whole catalogue the dearest take a thousand times the cheapest.
         panel.set_xscale("log")
         panel.set_yscale("log")
-        plain_log_ticks(panel.xaxis, panel.yaxis)
         panel.margins(0.12)
+        plain_log_ticks(panel.xaxis, panel.yaxis)
         _draw_front(panel, _front(points))
     panels[0].set_ylabel("peak allocated memory, MiB")
-    _legend(figure, evidence, evidence.operators)
+    legend(figure, evidence, evidence.operators)
     return figure
 
 
 DRAWINGS: tuple[tuple[str, str, Callable[[Evidence, Setting], Figure | None]], ...] = (
     ("winners", "The fastest upsampler at each scale and channel count; dotted: no significant winner.", winners),
-    ("latency", "Latency against channels, with 95 % intervals over launches.", latency_against_channels),
+    ("latency", "Latency with 95 % intervals over launches.", latency),
     ("memory", "Peak memory at the widest channels beside its lower bound.", memory_beside_bound),
     ("pareto", "Latency against peak memory at the widest channels, with the Pareto front.", pareto),
     ("flops", "Arithmetic against measured time, every scale and channel count.", flops_against_time),
@@ -307,48 +348,6 @@ def _milliseconds(records: Sequence[Record]) -> tuple[list[float], list[list[flo
     below = [1e3 * (interval.estimate - interval.low) for interval in intervals if interval]
     above = [1e3 * (interval.high - interval.estimate) for interval in intervals if interval]
     return estimates, [below, above]
-
-
-def _look(evidence: Evidence, name: str) -> dict[str, Any]:
-    index = evidence.operators.index(name)
-    return {
-        "color": COLOURS[index % len(COLOURS)],
-        # Colours and markers come round together after 24 operators, and are then shifted against each other.
-        "marker": MARKERS[(index + index // 24) % len(MARKERS)],
-        "linestyle": LINES[index % len(LINES)],
-        "markersize": 6,
-        "linewidth": 1.2,
-    }
-
-
-LEGEND_COLUMNS = 4
-
-
-def _legend_height(evidence: Evidence) -> float:
-    """Inches that the legend of all operators takes."""
-    return 0.17 * -(-len(evidence.operators) // LEGEND_COLUMNS)
-
-
-def _legend(figure: Figure, evidence: Evidence, names: Sequence[str]) -> None:
-    handles = [Line2D([], [], label=evidence.title(name), **_look(evidence, name)) for name in names]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
-
-
-def plain_log_ticks(*axes: Axis, of_each_decade: Sequence[int] = (1, 3)) -> None:
-    """Label some values of every decade of a logarithmic axis, 1 and 3 unless told, in plain numbers."""
-    for axis in axes:
-        # On its own it leaves decades out on short axes, and then finds none that fits.
-        axis.set_major_locator(LogLocator(subs=of_each_decade, numticks=99))
-        axis.set_major_formatter("{x:g}")
-        axis.set_minor_locator(NullLocator())
-
-
-def _log_ticks(panel: Axes, values: Sequence[int]) -> None:
-    panel.set_xscale("log", base=2)
-    panel.xaxis.set_major_locator(FixedLocator(list(values)))
-    panel.xaxis.set_minor_locator(NullLocator())
-    panel.xaxis.set_major_formatter(ScalarFormatter())
-    panel.margins(x=0.1)
 
 
 def _winner_text(evidence: Evidence, winner: Winner | None) -> str:

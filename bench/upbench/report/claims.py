@@ -63,7 +63,7 @@ def _upsample_last(evidence: Evidence) -> Claim:
     pairs = _pairs(evidence, "pre_upsampling", "post_upsampling")
     if not pairs:
         return UPSAMPLE_LAST
-    latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
+    latency = _latency_ratios(evidence, pairs)
     flops = _ratios(pairs, lambda record: record.quantities["flops"])
     sure = sum(_surely_longer(evidence, first, last) for first, last in pairs)
     return replace(
@@ -81,7 +81,7 @@ def _four_small_kernels(evidence: Evidence) -> Claim:
     if not pairs:
         return FOUR_SMALL_KERNELS
     error = max(record.quantities["definition_error"] for pair in pairs for record in pair)
-    latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
+    latency = _latency_ratios(evidence, pairs)
     slower = sum(_surely_longer(evidence, phases, whole) for phases, whole in pairs)
     faster = sum(_surely_longer(evidence, whole, phases) for phases, whole in pairs)
     return replace(
@@ -101,7 +101,7 @@ def _little_difference(evidence: Evidence) -> Claim:
     pairs = [pair for name in rivals for pair in _pairs(evidence, name, "subpixel")]
     if not pairs:
         return LITTLE_DIFFERENCE
-    latency = _ratios(pairs, lambda record: record.quantities["latency_s"])
+    latency = _latency_ratios(evidence, pairs)
     memory = _ratios(pairs, peak_memory)
     latency_apart = sum(_surely_apart(evidence, other, shuffle) for other, shuffle in pairs)
     memory_apart = sum(not 1 / LITTLE <= ratio <= LITTLE for ratio in memory)
@@ -129,6 +129,10 @@ def _pairs(evidence: Evidence, a: str, b: str) -> list[tuple[Record, Record]]:
 def _ratios(pairs: Sequence[tuple[Record, Record]], measure: Callable[[Record], float | None]) -> list[float]:
     values = [(measure(a), measure(b)) for a, b in pairs]
     return [a / b for a, b in values if a is not None and b]
+
+
+def _latency_ratios(evidence: Evidence, pairs: Sequence[tuple[Record, Record]]) -> list[float]:
+    return [found.ratio.estimate for a, b in pairs if (found := evidence.compare(a, b)) is not None]
 
 
 def _surely_longer(evidence: Evidence, a: Record, b: Record) -> bool:

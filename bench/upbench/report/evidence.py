@@ -1,7 +1,8 @@
 """The records of one machine, arranged for judging: settings, cells, and who wins a cell by which measure.
 
 An upsampler is called fastest only when it beats each rival of its cell, unstable ones included, in a test over
-launches, at 5 % shared between the rivals (Bonferroni). Memory and FLOPs are exact and need no test.
+launches, at 5 % shared between the rivals (Bonferroni). Rivals that were timed side by side are compared within their
+launches, which no neighbour's load reaches. Memory and FLOPs are exact and need no test.
 """
 
 from __future__ import annotations
@@ -9,13 +10,14 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from statistics import mean
 from typing import Any
 
 from upbench.cases.case import Cell
 from upbench.processes.disturbance import CONTROL_TOLERANCE
 from upbench.records.comparison import machine_differences
-from upbench.records.record import Record, RecordError, Run
-from upbench.records.statistics import CONFIDENCE, Comparison, Interval, compare_latencies
+from upbench.records.record import ProtocolName, Record, RecordError, Run
+from upbench.records.statistics import CONFIDENCE, Comparison, Interval, compare_latencies, compare_levels
 
 BYTES_PER_VALUE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -140,9 +142,9 @@ class Evidence:
         return [n for n in self.names if self.cards[n]["kind"] == "operator" and not self.cards[n].get("guided")]
 
     @property
-    def interleaved(self) -> bool:
-        """Whether each run launched rivals next to each other in random order: drift fell on all of them alike."""
-        return all(run.facts["interleaved"] for run in self.runs)
+    def protocols(self) -> list[ProtocolName]:
+        """How the runs launched rivals, each way once."""
+        return list(dict.fromkeys(run.protocol for run in self.runs))
 
     @cached_property
     def _run_of(self) -> dict[str, Run]:
@@ -161,18 +163,35 @@ class Evidence:
         order = sorted(cells, key=lambda c: (self.settings.index(Setting.of(c)), c.factors, c.channels))
         return [self._judge(cell) for cell in order]
 
-    def in_cell(self, cell: Cell) -> dict[str, Record]:
+    def in_cell(self, cell: Cell) -> Mapping[str, Record]:
         """The records of a cell by upsampler."""
-        return {record.case.upsampler: record for record in self.records if record.case.cell == cell}
+        return self._cells.get(cell, {})
+
+    @cached_property
+    def _cells(self) -> dict[Cell, dict[str, Record]]:
+        cells: dict[Cell, dict[str, Record]] = {}
+        for record in self.records:
+            cells.setdefault(record.case.cell, {})[record.case.upsampler] = record
+        return cells
 
     def compare(self, a: Record, b: Record) -> Comparison | None:
         """How many times longer A takes than B; None where there are too few launches.
 
-        Records that were not measured side by side may each be off as a whole, which widens the interval.
+        Rivals of one launch are compared within it. Others may each be off as a whole, which widens the interval, but
+        for those of an old run that were launched in turns.
         """
+        if shared := compare_levels(a.levels, b.levels):
+            return shared
         run, other = (self._run_of[record.case.id] for record in (a, b))
-        tolerance = 0.0 if run is other and run.facts["interleaved"] else CONTROL_TOLERANCE
+        tolerance = 0.0 if run is other and run.protocol == "interleaved" else CONTROL_TOLERANCE
         return compare_latencies(a.quantities["launch_medians_s"], b.quantities["launch_medians_s"], tolerance)
+
+    def fastest_rival(self, record: Record) -> Record | None:
+        """The fastest that can be trusted of those in a record's cell that are of its kind, maybe the record itself."""
+        is_operator = record.case.upsampler in self.operators
+        in_cell = self.in_cell(record.case.cell).items()
+        rivals = [each for name, each in in_cell if (name in self.operators) == is_operator]
+        return next((each for each in by_speed(rivals) if each.outcome == "ok"), None)
 
     def limits_of(self, cell: Cell) -> Mapping[str, Any] | None:
         """The measured limits of the machine for a cell's dtype, threads and device."""
@@ -202,7 +221,7 @@ class Evidence:
             label: what the winner's names are; the upsampler's unless given.
         """
         named = label or (lambda record: record.case.upsampler)
-        ordered = sorted(records, key=lambda record: record.quantities["latency_s"])
+        ordered = by_speed(records)
         best = next((record for record in ordered if record.outcome == "ok"), None)
         if best is None:
             return None
@@ -247,6 +266,17 @@ def output_bytes(cell: Cell) -> int:
     """The lower bound of the peak above inputs and weights: the output must exist."""
     high, wide = cell.output_size
     return cell.batch * cell.out_channels * high * wide * BYTES_PER_VALUE[cell.dtype]
+
+
+def by_speed(records: Sequence[Record]) -> list[Record]:
+    """Those with a latency from the fastest to the slowest: by their levels, if all have them.
+
+    One that was beaten early took no part in later launches, when the machine may have been less busy.
+    """
+    timed = [record for record in records if record.latency is not None]
+    if all(record.levels for record in timed):
+        return sorted(timed, key=lambda record: mean(record.levels.values()))
+    return sorted(timed, key=lambda record: float(record.quantities["latency_s"]))
 
 
 def _beaten(comparison: Comparison | None, level: float) -> bool:

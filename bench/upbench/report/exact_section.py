@@ -15,10 +15,13 @@ from matplotlib.lines import Line2D
 from upbench.cases.case import Cell, scale_text
 from upbench.records.record import Record
 from upbench.records.statistics import Interval, geometric_mean
-from upbench.report.charts import STYLE, plain_log_ticks, write_chart
-from upbench.report.evidence import Evidence, Setting, peak_memory
+from upbench.report.drawing import STYLE, plain_log_ticks, write_chart
+from upbench.report.evidence import Evidence, Setting, by_speed, peak_memory
 from upbench.report.page import Section
 from upbench.report.tables import MIB, channels_text, what_varies, write_table
+
+MOST_ACROSS = 4
+"""Panels in a row whose labels do not run into each other."""
 
 CAPTION = "The usual form, the fastest one with the same output, and the least time that the machine's limits allow it."
 NOTE = (
@@ -75,7 +78,7 @@ def _choices(evidence: Evidence, place_of: Callable[[Record], Cell]) -> list[Cho
             groups.setdefault((name, place_of(record)), []).append(record)
     choices = []
     for (name, cell), records in groups.items():
-        ordered = sorted(records, key=lambda record: record.quantities["latency_s"])
+        ordered = by_speed(records)
         usual = next((record for record in ordered if record.case.upsampler == name), None)
         if usual is None or all(record.case.upsampler == name for record in ordered):
             continue
@@ -191,9 +194,13 @@ def draw(choices: Sequence[Choice], evidence: Evidence) -> Figure:
     """A panel for each runtime and layout: the usual form, the best one, and the time that the limit would allow."""
     ways = list(dict.fromkeys((choice.cell.runtime, choice.cell.layout) for choice in choices))
     rows = list(dict.fromkeys(_row(choice, evidence) for choice in choices))
-    figure = Figure(figsize=(8.2, 1.3 + 0.24 * len(rows)), layout="constrained")
-    panels = figure.subplots(1, len(ways), sharex=True, sharey=True, squeeze=False)[0]
-    for panel, way in zip(panels, ways, strict=True):
+    across = len(ways) if len(ways) <= MOST_ACROSS else MOST_ACROSS - 1
+    down = -(-len(ways) // across)
+    figure = Figure(figsize=(8.2, 0.8 + down * (0.8 + 0.2 * len(rows))), layout="constrained")
+    panels = figure.subplots(down, across, sharex=True, sharey=True, squeeze=False)
+    for panel in panels.flat[len(ways) :]:
+        panel.set_axis_off()
+    for panel, way in zip(panels.flat, ways, strict=False):
         for choice in (each for each in choices if (each.cell.runtime, each.cell.layout) == way):
             y = rows.index(_row(choice, evidence))
             usual, best = choice.usual.quantities["latency_s"] * 1e3, choice.best.quantities["latency_s"] * 1e3
@@ -204,10 +211,12 @@ def draw(choices: Sequence[Choice], evidence: Evidence) -> Figure:
                 panel.plot(best * choice.share, y, "|", markersize=9, markeredgewidth=1.6, color="black")
         panel.set_title(way[0] if way[1] == "contiguous" else f"{way[0]},\n{way[1]}", fontsize=9)
         panel.set_xscale("log")
-        plain_log_ticks(panel.xaxis, of_each_decade=(1,))
+        plain_log_ticks(panel.xaxis)
+        panel.tick_params(axis="y", labelsize=8)
+    for panel in panels[-1]:
         panel.set_xlabel("latency, ms")
-    panels[0].set_yticks(range(len(rows)), rows, fontsize=8)
-    panels[0].set_ylim(len(rows) - 0.4, -0.6)
+    panels[0, 0].set_yticks(range(len(rows)), rows)
+    panels[0, 0].set_ylim(len(rows) - 0.4, -0.6)
     handles = [
         Line2D(
             [], [], marker="o", markerfacecolor="white", markeredgecolor="#0072b2", linestyle="", label="usual form"

@@ -12,8 +12,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from upbench.records.record import Run
-from upbench.report.charts import Chart
 from upbench.report.claims import Claim
+from upbench.report.drawing import Chart
 from upbench.report.evidence import Evidence
 from upbench.report.tables import Tables
 
@@ -56,7 +56,7 @@ def write_page(
     page = environment.get_template("page.html.j2").render(
         run=evidence.runs[0],
         runs=evidence.runs,
-        interleaved=evidence.interleaved,
+        protocols=evidence.protocols,
         findings=findings,
         claims=claims,
         answers=_html(tables.answers),

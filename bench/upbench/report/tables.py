@@ -115,7 +115,9 @@ def _result(evidence: Evidence, record: Record) -> dict[str, str]:
         **what_varies(evidence, cell),
         "latency, ms": _latency(record),
         "95 % interval, ms": _interval(record),
-        "launches, quiet": _launches(record),
+        "times the fastest": _times_the_fastest(evidence, record),
+        "launches": "–" if quantities["launches"] is None else str(quantities["launches"]),
+        "machine busy": "–" if quantities["disturbed_share"] is None else f"{quantities['disturbed_share']:.0%}",
         **_beyond_eager_inference(evidence, record),
         "peak allocated, MiB": _scaled(quantities["peak_allocated_bytes"], MIB),
         "live tensors, MiB": _scaled(quantities["peak_tensor_bytes"], MIB),
@@ -139,11 +141,15 @@ def _interval(record: Record) -> str:
     return f"{record.latency.low * 1e3:.3g} to {record.latency.high * 1e3:.3g}"
 
 
-def _launches(record: Record) -> str:
-    """How many were made, and how many of them were undisturbed enough."""
-    if record.quantities["launches"] is None:
+def _times_the_fastest(evidence: Evidence, record: Record) -> str:
+    """How many times as long as the fastest rival of the cell it takes, with the 95 % interval."""
+    best = evidence.fastest_rival(record)
+    if best is None or record.latency is None:
         return "–"
-    return f"{record.quantities['launches']}, {record.quantities['quiet_launches']}"
+    if best is record:
+        return "1"
+    found = evidence.compare(record, best)
+    return "–" if found is None else f"{found.ratio.estimate:.3g} ({found.ratio.low:.3g} to {found.ratio.high:.3g})"
 
 
 def _beyond_eager_inference(evidence: Evidence, record: Record) -> dict[str, str]:

@@ -15,14 +15,14 @@ from tabulate import tabulate
 from upbench.gate.rates import (
     PLAIN_CHECKS,
     SHARES,
-    Rate,
     detections,
     false_alarms,
     plain_false_alarms,
     summary,
     table,
 )
-from upbench.report.charts import COLOURS, STYLE, write_chart
+from upbench.records.statistics import Rate
+from upbench.report.drawing import COLOURS, STYLE, write_chart
 
 CAPTION = "The gate on this machine: false alarms on identical code, and slowdowns found, with 95 % intervals."
 

@@ -33,7 +33,6 @@ class Workload:
         inputs: the low-resolution input and, for a guided upsampler, its guide.
         call: one inference or one training step in the case's runtime; returns the output, valid until the next call.
         conversion_s: seconds that the runtime took to make ``call``, its first call included.
-        quiet_control_s: what the control operator takes here when nothing disturbs it, where known.
     """
 
     case: Case
@@ -41,7 +40,6 @@ class Workload:
     inputs: tuple[Tensor, ...]
     call: Call
     conversion_s: float
-    quiet_control_s: float | None = None
 
     @property
     def input(self) -> Tensor:
@@ -111,7 +109,7 @@ def create_module(case: Case) -> upsample.AnyUpsampler:
         raise UnsupportedCaseError(str(error)) from error
 
 
-def build(case: Case, quiet_control_s: float | None = None, kept: Path | None = None) -> Workload:
+def build(case: Case, kept: Path | None = None) -> Workload:
     """Set the threads, build the module and its input as the case says, and let its runtime convert it.
 
     To be called within :func:`gradients_as_in`, and so is the workload.
@@ -134,20 +132,19 @@ def build(case: Case, quiet_control_s: float | None = None, kept: Path | None = 
         for tensor in _inputs(case, module)
     )
     tensors[0].requires_grad_(cell.trains and not is_network(case.upsampler))
-    return prepare(case, module, tensors, quiet_control_s, kept)
+    return prepare(case, module, tensors, kept)
 
 
 def prepare(
     case: Case,
     module: upsample.AnyUpsampler,
     inputs: tuple[Tensor, ...],
-    quiet_control_s: float | None = None,
     kept: Path | None = None,
 ) -> Workload:
     """Let the case's runtime convert a module that stands ready, and call it once."""
     start = time.perf_counter()
     call = get(case.cell.runtime).prepare(module, inputs, kept)
-    workload = Workload(case, module, inputs, call, 0.0, quiet_control_s)
+    workload = Workload(case, module, inputs, call, 0.0)
     if case.cell.trains:
         call = TrainingStep(call, workload.leaves)
     call()
@@ -175,7 +172,12 @@ def use_device(name: str) -> torch.device:
     """
     device = torch.device(name)
     if device.type == "cuda":
-        if (device.index or 0) >= torch.cuda.device_count():
+        # Some of torch's functions want a number.
+        device = torch.device("cuda", device.index or 0)
+        if device.index >= torch.cuda.device_count():
             raise UnsupportedCaseError(f"torch sees {torch.cuda.device_count()} CUDA devices here; {name} is not there")
         torch.cuda.set_device(device)
+        # float32 means float32: torch would let convolutions round their factors to ten bits, which no output passes
+        # the comparison with its definition by.
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return device

@@ -1,9 +1,8 @@
-"""Schedules isolated workers over a grid, writes down each answer, and makes records of them.
+"""Schedules examinations and launches over a grid, writes down each answer, and makes records of them.
 
-The design is a randomised block experiment: every pass launches each case once in a fresh process, blocks in random
-order, and within a block in random order those that somebody could choose between, runtimes and layouts included, so
-that slow drift of the machine falls on all of them alike. Passes go on for the cases whose latency is not yet precise,
-until their budget is spent.
+First every case is examined, on as many cores as there are, as nothing of that is timed. Then passes go over the
+questions, in random order, and give each a launch: fresh processes of all its rivals, runtimes and layouts included,
+alive at once. Passes go on for the rivals that are not yet known well enough, until their budget is spent.
 """
 
 from __future__ import annotations
@@ -11,57 +10,39 @@ from __future__ import annotations
 import random
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
+import psutil
+
 from upbench import meters
 from upbench.cases.case import Case, Cell
-from upbench.errors import UserError
 from upbench.machine.limits import Limits
-from upbench.processes.allocator import Allocator
-from upbench.processes.disturbance import quiet_time
-from upbench.processes.isolation import Isolation, Outcome
+from upbench.processes import cores
+from upbench.processes.disturbance import busy_share, quiet_time
+from upbench.processes.isolation import Isolation, Outcome, outcome_of
 from upbench.progress import Watcher
-from upbench.records.record import Launch, Record, build_record, counting_launches
+from upbench.records.record import Record, build_record
 from upbench.sweep import worker
-from upbench.sweep.stopping import OutOfTime, Precise, Progress, Reason, Spent, StopRule, first_reason
+from upbench.sweep.forecast import estimated_call_s, left_s
+from upbench.sweep.launching import MachineError, Start, launch
+from upbench.sweep.settings import SweepSettings
+from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question
 
 ONCE: tuple[meters.Stage, ...] = ("examine", "alone")
-"""The stages that take one worker for each case; launches are repeated."""
+"""The stages of an examination, which take one process each."""
 
 MACHINE_TIMEOUT_S = 120.0
 """For questions to the machine itself, whatever a case is allowed."""
 
+LEAST_HEAP_BYTES, MOST_HEAP_BYTES, PEAKS_IN_HEAP = 64 << 20, 2 << 30, 8
+"""Room for a call's memory at several places, as what is freed is not always taken next."""
 
-@dataclass(frozen=True)
-class SweepSettings:
-    """How every case of a sweep is measured.
-
-    Attributes:
-        allocator: ``pinned``, or ``default`` to time as deployed.
-        precision: relative half-width of the 95 % interval over launches at which a latency is good enough.
-        least_launches, most_launches: fresh processes for each case.
-        budget_s: seconds of launches for each case after which an imprecise one is given up.
-        time_limit_s: seconds after which the whole sweep makes no launches but the fewest that give an interval;
-            None for no limit.
-        timeout_s: seconds after which a single worker is killed.
-        seed: of the random order.
-    """
-
-    allocator: Allocator = "pinned"
-    precision: float = 0.03
-    least_launches: int = 5
-    most_launches: int = 30
-    budget_s: float = 10.0
-    time_limit_s: float | None = None
-    timeout_s: float = 120.0
-    seed: int = 0
-
-
-class MachineError(UserError):
-    """This machine cannot be measured at all; one sentence says why."""
+CUDA_CONTEXT_BYTES = 600 << 20
+"""What a process takes of a device before it holds any tensor."""
 
 
 class Log(Protocol):
@@ -83,45 +64,44 @@ class MemoryLog:
 
 
 @dataclass
-class _State:
-    """What is known of one case; rebuilt from the log's entries, so that resuming and running are the same code."""
+class _Examined:
+    """What is known of one case besides its time."""
 
-    case: Case
     fields: dict[str, Any] = field(default_factory=dict)
-    finished_stages: set[str] = field(default_factory=set)
-    launches: list[Launch] = field(default_factory=list)
-    medians: list[float] = field(default_factory=list)
-    spent_s: float = 0.0
-    enough: Reason | None = None
-    failure: tuple[str, str] | None = None
+    stages: set[str] = field(default_factory=set)
+    failure: tuple[str, str | None] | None = None
 
-    @property
-    def workers_done(self) -> int:
-        return len(self.finished_stages) + len(self.launches)
-
-    def learn(self, entry: Mapping[str, Any], rules: Sequence[StopRule]) -> None:
+    def learn(self, entry: Mapping[str, Any]) -> None:
         if entry["outcome"] != "ok":
             self.failure = (entry["outcome"], entry["reason"])
-            return
-        if entry["stage"] == "launch":
-            self.launches.append(Launch.from_fields(entry["pass"], entry["fields"]))
-            self.spent_s += entry["seconds"]
-            self.medians = [launch.median_s for launch in counting_launches(self.launches)]
-            self.enough = first_reason(rules, Progress(self.medians, len(self.launches), self.spent_s))
         else:
-            self.finished_stages.add(entry["stage"])
+            self.stages.add(entry["stage"])
             self.fields |= entry["fields"]
+
+    @property
+    def needs_bytes(self) -> int:
+        """Of a process of this case, on the device that it runs on."""
+        on_device = self.fields.get("peak_cuda_reserved_bytes")
+        if on_device is not None:
+            return int(on_device) + CUDA_CONTEXT_BYTES
+        return int(self.fields.get("process_bytes") or 0) + self.heap_bytes
+
+    @property
+    def heap_bytes(self) -> int:
+        """What a process of this case should have from the system before it is timed."""
+        peaks = (self.fields.get(name) or 0 for name in ("peak_rss_bytes", "peak_allocated_bytes"))
+        return min(MOST_HEAP_BYTES, LEAST_HEAP_BYTES + PEAKS_IN_HEAP * max(peaks))
 
 
 class Sweep:
-    """Measures cases one after the other; nothing else heavy may run meanwhile.
+    """Measures a grid; nothing else heavy should run meanwhile.
 
     Args:
         cases: the grid.
         settings: how to measure.
-        isolation: where workers come from.
+        isolation: where processes come from.
         log: what is in it already is not measured again.
-        watcher: told after every worker.
+        watcher: told after every answer.
     """
 
     def __init__(
@@ -137,39 +117,25 @@ class Sweep:
         self._isolation = isolation
         self._log = log
         self._watcher = watcher
-        self._states = {case.id: _State(case) for case in cases}
-        self._controls: dict[int, list[float]] = {}
+        self._call_s = {case.id: estimated_call_s(case) for case in cases}
+        self._examined = {case.id: _Examined() for case in cases}
+        self._questions = {own[0].cell.question.label: Standing(own) for own in by_question(cases)}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._start = time.monotonic()
-        self._rules = (
-            Precise(settings.precision, settings.least_launches),
-            Spent(settings.budget_s, settings.least_launches, settings.most_launches),
-        )
-        self._time_limit = None if settings.time_limit_s is None else OutOfTime(settings.time_limit_s)
         for entry in log.entries:
             self._learn(entry)
 
     def run(self) -> list[Record]:
-        """Measure everything that the log does not know yet and return one record for each case, in grid order."""
-        with tempfile.TemporaryDirectory(prefix="upbench-") as folder:
-            self._measure_all(Path(folder))
-        return [self._record(case) for case in self.cases]
+        """Measure everything that the log does not know yet and return one record for each case, in grid order.
 
-    def _measure_all(self, kept: Path) -> None:
-        for case in self.cases:
-            self._measure_machine(case)
-            for stage in ONCE:
-                state = self._states[case.id]
-                if state.failure is None and stage not in state.finished_stages:
-                    self._call(case, stage, None, kept)
-        sweep_pass = 0
-        while self._undecided():
-            for case in self._shuffled(sweep_pass):
-                state = self._states[case.id]
-                launched = any(launch.sweep_pass == sweep_pass for launch in state.launches)
-                if not launched and self._stop_reason(state) is None:
-                    self._call(case, "launch", sweep_pass, kept)
-            sweep_pass += 1
+        Raises:
+            MachineError: nothing can be timed here.
+        """
+        with tempfile.TemporaryDirectory(prefix="upbench-") as folder:
+            kept = {case.id: Path(folder, str(place)) for place, case in enumerate(self.cases)}
+            self._examine_all(kept)
+            self._launch_all(kept)
+        return [self._record(case) for case in self.cases]
 
     @property
     def limits(self) -> list[dict[str, Any]]:
@@ -180,100 +146,147 @@ class Sweep:
             if limits is not None
         ]
 
-    def _undecided(self) -> list[Case]:
-        return [case for case in self.cases if self._stop_reason(self._states[case.id]) is None]
+    @property
+    def controls(self) -> list[dict[str, Any]]:
+        """What the control takes on the quiet machine, for each thread count and device of the grid."""
+        keys = dict.fromkeys((case.cell.threads, case.cell.device) for case in self.cases)
+        times = [(threads, device, self._control_s(threads, device)) for threads, device in keys]
+        return [
+            {"threads": threads, "device": device, "quiet_s": quiet_time(samples)}
+            for threads, device, samples in times
+            if samples
+        ]
 
-    def _stop_reason(self, state: _State) -> str | None:
-        if state.failure is not None:
-            return state.failure[0]
-        out_of_time = self._time_limit is not None and self._time_limit.satisfied(
-            Progress(state.medians, len(state.launches), state.spent_s, time.monotonic() - self._start)
-        )
-        return state.enough or ("time limit" if out_of_time else None)
+    def _examine_all(self, kept: Mapping[str, Path]) -> None:
+        self._isolation.renew(steady=False)
+        for stage in ONCE:
+            waiting = [
+                case
+                for case in self.cases
+                if self._examined[case.id].failure is None and stage not in self._examined[case.id].stages
+            ]
+            for case, outcome in self._each_examined(waiting, stage, kept):
+                self._write({"case": case.id, "stage": stage, **_as_entry(outcome)}, f"{case.id} ({stage})")
+        for key in dict.fromkeys(_limits_key(case) for case in self.cases):
+            if key not in self._limits:
+                outcome = self._isolation.call(worker.limits, *key, timeout=MACHINE_TIMEOUT_S)
+                self._write({"machine": "limits", "of": list(key), **_as_entry(outcome)}, "limits of the machine")
 
-    def _shuffled(self, sweep_pass: int) -> Iterator[Case]:
-        """Blocks in random order, and within each its cases in random order; the same after resuming."""
-        order = random.Random(f"{self.settings.seed}-{sweep_pass}")
-        by_question: dict[Cell, list[Case]] = {}
-        for case in self.cases:
-            by_question.setdefault(case.cell.question, []).append(case)
-        blocks = list(by_question.values())
-        order.shuffle(blocks)
-        for block in blocks:
-            order.shuffle(block)
-            yield from block
-
-    def _call(self, case: Case, stage: meters.Stage, sweep_pass: int | None, kept: Path) -> None:
-        start = time.perf_counter()
+    def _each_examined(
+        self, cases: Sequence[Case], stage: meters.Stage, kept: Mapping[str, Path]
+    ) -> Iterator[tuple[Case, Outcome]]:
+        """Examine on several cores at once, but for what says how long it took to convert."""
         names = meters.of_stage(stage)
-        quiet_s = quiet_time(self._controls[case.cell.threads]) if stage == "launch" else None
-        own = kept / str(self.cases.index(case))
-        outcome = self._isolation.call(worker.measure, case, names, quiet_s, own, timeout=self.settings.timeout_s)
-        entry = {"case": case.id, "stage": stage, "pass": sweep_pass, **_as_entry(outcome)}
-        entry["seconds"] = time.perf_counter() - start
+        at_once = len(cores.usable()) if all(case.cell.runtime == Cell.runtime for case in cases) else 1
+        for first in range(0, len(cases), at_once):
+            batch = cases[first : first + at_once]
+            workers = [self._isolation.start(worker.examine, case, names, kept[case.id]) for case in batch]
+            try:
+                for case, process in zip(batch, workers, strict=True):
+                    yield case, outcome_of(process, self.settings.timeout_s)
+            finally:
+                for process in workers:
+                    process.end()
+
+    def _launch_all(self, kept: Mapping[str, Path]) -> None:
+        needs = {name: examined.needs_bytes for name, examined in self._examined.items()}
+        heaps = {name: examined.heap_bytes for name, examined in self._examined.items()}
+        start = Start(self._isolation, self.settings.timeout_s, kept, needs, heaps)
+        number = max((len(standing.seconds) for standing in self._questions.values()), default=0)
+        while open_questions := self._open_questions():
+            self._isolation.renew(steady=True)
+            rng = random.Random(f"{self.settings.seed}-{number}")
+            for label in rng.sample(open_questions, len(open_questions)):
+                standing = self._questions[label]
+                if self._out_of_time(standing):
+                    continue
+                rivals = standing.next_rivals(self.settings)
+                entry = launch(start, rivals, number, self._free_bytes(rivals[0].cell.device), rng)
+                name = f"{number}-{uuid.uuid4().hex[:6]}"
+                self._write({"question": label, "launch": name, **entry}, f"{len(rivals)} rivals, {label}")
+            number += 1
+
+    def _open_questions(self) -> list[str]:
+        return [
+            label
+            for label, standing in self._questions.items()
+            if not self._out_of_time(standing) and standing.open_cases(self.settings)
+        ]
+
+    def _out_of_time(self, standing: Standing) -> bool:
+        """Whether the sweep's time ends before another launch, and the question has the fewest that it needs."""
+        if self.settings.time_limit_s is None or len(standing.seconds) < FEWEST_LAUNCHES:
+            return False
+        return time.monotonic() - self._start + standing.seconds[-1] > self.settings.time_limit_s
+
+    def _free_bytes(self, device: str) -> int:
+        if device == "cpu":
+            return psutil.virtual_memory().available
+        outcome = self._isolation.call(worker.free_bytes, device, timeout=MACHINE_TIMEOUT_S)
+        if outcome.kind != "ok":
+            raise MachineError(f"{device} does not say how much memory is free: {outcome.reason}")
+        return int(outcome.value)
+
+    def _write(self, entry: dict[str, Any], doing: str) -> None:
         self._log.append(entry)
         self._learn(entry)
-        self._tell(case, stage)
+        if self._watcher is not None:
+            elapsed_s = time.monotonic() - self._start
+            self._watcher.advance(elapsed_s, self._left_s(elapsed_s), doing)
 
-    def _measure_machine(self, case: Case) -> None:
-        """Calibrate the control for the case's threads and measure the limits for its dtype too, each once."""
-        threads = case.cell.threads
-        if threads not in self._controls:
-            self._ask_machine("control", [threads], worker.calibrate_control)
-        key = (case.cell.dtype, threads, case.cell.device)
-        if key not in self._limits:
-            self._ask_machine("limits", list(key), worker.limits)
-
-    def _ask_machine(self, question: str, arguments: list[Any], function: Callable[..., Any]) -> None:
-        outcome = self._isolation.call(function, *arguments, timeout=MACHINE_TIMEOUT_S)
-        if question == "control" and outcome.kind != "ok":
-            raise MachineError(f"the control operator cannot run on this machine: {outcome.reason}")
-        entry = {"machine": question, "of": arguments, **_as_entry(outcome)}
-        self._log.append(entry)
-        self._learn(entry)
+    def _left_s(self, elapsed_s: float) -> float:
+        unexamined = sum(each.failure is None and len(each.stages) < len(ONCE) for each in self._examined.values())
+        return left_s(list(self._questions.values()), unexamined, self.settings, elapsed_s, self._call_s)
 
     def _learn(self, entry: Mapping[str, Any]) -> None:
         if "machine" in entry:
-            self._learn_machine(entry)
-        elif entry["case"] in self._states:
-            state = self._states[entry["case"]]
-            state.learn(entry, self._rules)
-            if entry["stage"] == "launch" and entry["outcome"] == "ok":
-                self._controls[state.case.cell.threads] += entry["fields"]["control_s"]
-
-    def _learn_machine(self, entry: Mapping[str, Any]) -> None:
-        if entry["machine"] == "control":
-            (threads,) = entry["of"]
-            self._controls[threads] = list(entry["fields"])
-        else:
             dtype, threads, device = entry["of"]
             known = Limits(**entry["fields"]) if entry["outcome"] == "ok" else None
             self._limits[dtype, threads, device] = known
+        elif "question" in entry:
+            if entry["question"] in self._questions:
+                self._questions[entry["question"]].learn(entry)
+        elif entry["case"] in self._examined:
+            examined = self._examined[entry["case"]]
+            examined.learn(entry)
+            if examined.failure is not None:
+                self._standing_of(entry["case"]).failures[entry["case"]] = examined.failure
 
-    def _tell(self, case: Case, stage: meters.Stage) -> None:
-        if self._watcher is None:
-            return
-        done = sum(state.workers_done for state in self._states.values())
-        expected = sum(self._expected_workers(state) for state in self._states.values())
-        self._watcher.advance(done, expected, f"{case.id} ({stage})")
+    def _standing_of(self, name: str) -> Standing:
+        return next(
+            standing for standing in self._questions.values() if any(case.id == name for case in standing.cases)
+        )
 
-    def _expected_workers(self, state: _State) -> int:
-        if self._stop_reason(state) is not None:
-            return state.workers_done
-        return max(len(ONCE) + self.settings.least_launches, state.workers_done + 1)
+    def _control_s(self, threads: int, device: str) -> list[float]:
+        return [
+            seconds
+            for standing in self._questions.values()
+            if (standing.cases[0].cell.threads, standing.cases[0].cell.device) == (threads, device)
+            for samples in standing.control_s.values()
+            for seconds in samples
+        ]
 
     def _record(self, case: Case) -> Record:
-        state = self._states[case.id]
-        outcome, reason = state.failure or ("ok", None)
-        launches = [] if state.failure else state.launches
-        stopped_by = None if state.failure else self._stop_reason(state)
-        record = build_record(case, outcome, reason, {**state.fields, "stopped_by": stopped_by}, launches)
-        limits = self._limits[case.cell.dtype, case.cell.threads, case.cell.device]
+        standing, fields = self._standing_of(case.id), self._examined[case.id].fields
+        outcome, reason = standing.failures.get(case.id, ("ok", None))
+        if outcome != "ok":
+            return build_record(case, outcome, reason, fields, [])
+        quiet_s = quiet_time(self._control_s(case.cell.threads, case.cell.device))
+        busy = {name: busy_share(samples, quiet_s) for name, samples in standing.control_s.items()}
+        stopped_by = standing.settled_by(case, self.settings) or "time limit"
+        launches = standing.launches_of(case, busy)
+        half_width = standing.half_width(case)
+        record = build_record(case, outcome, reason, {**fields, "stopped_by": stopped_by}, launches, half_width)
+        limits = self._limits[_limits_key(case)]
         if limits is None or record.latency is None or record.quantities["flops"] is None:
             return record
         attainable_s = limits.attainable_s(record.quantities["flops"], record.quantities["min_bytes"])
         share = attainable_s / record.latency.estimate
         return replace(record, quantities={**record.quantities, "roofline_share": share})
+
+
+def _limits_key(case: Case) -> tuple[str, int, str]:
+    return case.cell.dtype, case.cell.threads, case.cell.device
 
 
 def _as_entry(outcome: Outcome) -> dict[str, Any]:

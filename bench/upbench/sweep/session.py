@@ -15,9 +15,10 @@ from upbench.cases.listing import listing
 from upbench.machine import fingerprint as machine
 from upbench.processes.isolation import Isolation
 from upbench.progress import watcher_for
-from upbench.records.record import SCHEMA, Run, write_run
+from upbench.records.record import SCHEMA, ProtocolName, Run, write_run
 from upbench.sweep.journal import Journal
-from upbench.sweep.schedule import Sweep, SweepSettings
+from upbench.sweep.schedule import Sweep
+from upbench.sweep.settings import SweepSettings
 
 PRELOAD = ("upbench.sweep.worker", "torch._dynamo")
 """Imported once by the server of workers; torch imports ``torch._dynamo`` at the first dispatch mode, which takes a
@@ -43,28 +44,29 @@ def measure_to_file(
     }
     with Journal.resume(output, header) if resume else Journal.create(output, header) as journal:
         with watcher_for(console) as watcher:
-            used = dict.fromkeys(case.cell.runtime for case in cases)
-            preload = [module for name in used for module in runtimes.get(name).preload]
-            sweep = Sweep(cases, settings, Isolation(settings.allocator, (*PRELOAD, *preload)), journal, watcher)
+            sweep = Sweep(cases, settings, Isolation(settings.allocator, preload_for(cases)), journal, watcher)
             records = sweep.run()
-        run = Run(tuple(records), info, commit, run_facts(cases, settings, sweep.limits, interleaved=True))
+        run = Run(tuple(records), info, commit, run_facts(sweep))
         write_run(run, output)
         journal.delete()
     return run
 
 
-def run_facts(
-    cases: Sequence[Case], settings: SweepSettings, limits: list[dict[str, Any]], interleaved: bool
-) -> dict[str, Any]:
-    """What the file says of the run as a whole, so that a report needs nothing but the file.
+def preload_for(cases: Sequence[Case]) -> tuple[str, ...]:
+    """The modules that the server of workers imports once, with what the cases' runtimes need."""
+    used = dict.fromkeys(case.cell.runtime for case in cases)
+    return (*PRELOAD, *(module for name in used for module in runtimes.get(name).preload))
 
-    ``interleaved``: whether the cases of a cell were launched next to each other in random order.
-    """
-    measured = tuple(dict.fromkeys(case.upsampler for case in cases))
+
+def run_facts(sweep: Sweep) -> dict[str, Any]:
+    """What the file says of the run as a whole, so that a report needs nothing but the file."""
+    measured = tuple(dict.fromkeys(case.upsampler for case in sweep.cases))
+    protocol: ProtocolName = "side by side"
     return {
         **machine.provenance(),
-        "settings": asdict(settings),
-        "interleaved": interleaved,
-        "limits": limits,
+        "settings": asdict(sweep.settings),
+        "protocol": protocol,
+        "controls": sweep.controls,
+        "limits": sweep.limits,
         "cards": {row.name: asdict(row) for row in listing(measured)},
     }

@@ -1,4 +1,4 @@
-"""What runs inside an isolated process: build one case, let meters look at it, answer a dictionary.
+"""What runs inside an isolated process: build one case, and let meters look at it or rivals race it.
 
 Only this module is preloaded into the server that workers are forked from, so importing it must not run an operator:
 a process forked after a parallel operator hangs.
@@ -6,6 +6,9 @@ a process forked after a parallel operator hangs.
 
 from __future__ import annotations
 
+import gc
+import resource
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +18,22 @@ from upbench import meters
 from upbench.cases import inputs
 from upbench.cases.case import Case
 from upbench.machine.limits import Limits, measure_limits
-from upbench.processes import allocator, control
-from upbench.runtimes.workload import build, gradients_as_in
+from upbench.processes import allocator
+from upbench.processes.control import Control
+from upbench.processes.isolation import Line
+from upbench.processes.stopwatch import stopwatch_for
+from upbench.runtimes.workload import build, gradients_as_in, use_device
 
 # Decoded once in the server and shared by every worker; plain numpy, no operator of torch.
 inputs.photographs()
 
 
-def measure(
-    case: Case, meter_names: tuple[str, ...], quiet_control_s: float | None = None, kept: Path | None = None
-) -> dict[str, Any]:
+def measure(case: Case, meter_names: tuple[str, ...], kept: Path | None = None) -> dict[str, Any]:
     """Build ``case`` and return the fields of the named meters.
 
     Args:
         case: what to measure.
         meter_names: which of its quantities.
-        quiet_control_s: the control's time on the quiet machine, for meters that time.
         kept: a folder of this case alone in which its workers leave for each other what its runtime has converted.
 
     Raises:
@@ -40,20 +43,70 @@ def measure(
     if any(meter.gives_memory_back for meter in chosen):
         allocator.give_memory_back()
     with gradients_as_in(case.cell):
-        workload = build(case, quiet_control_s, kept)
+        workload = build(case, kept)
         fields: dict[str, Any] = {"allocator": allocator.current()}
         for meter in chosen:
             fields |= meter.measure(workload)
     return fields
 
 
-def calibrate_control(threads: int) -> list[float]:
-    """Sample the control operator; see :mod:`upbench.processes.control`."""
+def examine(line: Line, case: Case, meter_names: tuple[str, ...], kept: Path | None = None) -> None:
+    """Answer what :func:`measure` returns."""
+    line.send(measure(case, meter_names, kept))
+
+
+def race(line: Line, case: Case, kept: Path | None = None, heap_bytes: int = 0) -> None:
+    """Build ``case``, say so, and time blocks of its calls; see :func:`serve_blocks`.
+
+    Args:
+        line: to whoever times the rivals.
+        case: to be called.
+        kept: as for :func:`measure`.
+        heap_bytes: of memory to have from the system before the first call. A large output lies elsewhere in each of
+            the first ten calls or so, and each time the system has to provide that memory, which costs up to four times
+            as long as the call: with conv + bilinear ×4 at 64 channels 5 ms take 23.
+    """
+    with gradients_as_in(case.cell):
+        allocator.touch(heap_bytes)
+        workload = build(case, kept)
+        serve_blocks(line, workload.call, workload.input.device)
+
+
+def race_control(line: Line, threads: int, device: str) -> None:
+    """The same for the control operator."""
+    torch.set_num_threads(threads)
     with torch.inference_mode():
-        return control.calibrate(threads)
+        place = use_device(device)
+        serve_blocks(line, Control(place), place)
+
+
+def serve_blocks(line: Line, call: Callable[[], object], device: torch.device) -> None:
+    """Answer every request, a number of calls, with the mean seconds of a call and with its page faults.
+
+    The faults say whether the allocator keeps the memory, as pinning it wants.
+    """
+    stopwatch = stopwatch_for(device)
+    # A collection within a block would slow it by chance.
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    line.send("ready")
+    for calls in line.requests():
+        before = _page_faults()
+        seconds = stopwatch.block(call, calls)
+        line.send((seconds, (_page_faults() - before) / (calls + 1)))
+
+
+def _page_faults() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
 def limits(dtype: str, threads: int, device: str) -> Limits:
     """Measure what this machine can do at most; see :mod:`upbench.machine.limits`."""
     with torch.inference_mode():
         return measure_limits(dtype, threads, device)
+
+
+def free_bytes(device: str) -> int:
+    """Memory of a CUDA device that nobody uses."""
+    return int(torch.cuda.mem_get_info(use_device(device))[0])

@@ -25,7 +25,6 @@ from upbench.gate.rates import (
     SCHEMA,
     SHARES,
     TRIAL,
-    Rate,
     TrialFileError,
     detections,
     false_alarms,
@@ -40,6 +39,7 @@ from upbench.gate.rates import (
 from upbench.gate.series import Rule, Series
 from upbench.gate.trees import Suite
 from upbench.gate.trial import TrialError, run_trial
+from upbench.records.statistics import Rate
 
 NAMES = ("first", "second", "third", "fourth")
 SLOW = tuple(f"package.code:{name}" for name in NAMES)

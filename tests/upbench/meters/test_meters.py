@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import time
 from typing import Any
 
 import pytest
@@ -201,7 +202,7 @@ def test_an_operator_without_a_formula_is_named_where_nothing_is_promised() -> N
 def test_examination_checks_the_output_first() -> None:
     assert meters.of_stage("examine")[0] == "agreement"
     assert {"arithmetic", "allocated_memory", "tensor_memory", "cuda_memory"} < set(meters.of_stage("examine"))
-    assert (meters.of_stage("alone"), meters.of_stage("launch")) == (("resident_memory",), ("latency",))
+    assert meters.of_stage("alone") == ("resident_memory",)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "bfloat16", "float16"])
@@ -263,6 +264,25 @@ def test_cuda_rounds_flush_before_the_start_and_wait_only_at_the_end() -> None:
     one_round = ["flush", "event", "call", "call", "call", "event"]
     assert cuda.log == [*one_round, *one_round, "synchronize"]
     assert seconds == pytest.approx([2e-3, 2e-3])
+
+
+def test_a_cuda_block_is_an_untimed_call_and_then_calls_that_each_begin_with_a_flushed_cache() -> None:
+    cuda = FakeCuda()
+
+    def call() -> None:
+        cuda.log.append("call")
+        cuda.clock_ms += 2.0 * cuda.log.count("call")
+
+    seconds = CudaEvents(cuda, lambda: cuda.log.append("flush")).block(call, calls=3)
+    one_call = ["flush", "event", "call", "event"]
+    # Nothing is queued any more when the answer is there, so that the next rival has the device to itself.
+    assert cuda.log == ["call", *one_call, *one_call, *one_call, "synchronize"]
+    assert seconds == pytest.approx((4 + 6 + 8) / 3 * 1e-3)
+
+
+def test_a_block_is_an_untimed_call_and_then_timed_ones() -> None:
+    pauses = iter([0.03, 0.0, 0.0])
+    assert WallClock().block(lambda: time.sleep(next(pauses)), calls=2) < 0.03
 
 
 def test_cuda_peaks_are_reset_after_the_warm_up_and_read_above_the_start() -> None:

@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.upbench import misbehaving
-from upbench.processes.allocator import PINNED_ENVIRONMENT
-from upbench.processes.isolation import Isolation, ServerError
+from upbench.processes.allocator import PINNED_ENVIRONMENT, STEADY_ENVIRONMENT
+from upbench.processes.isolation import EndedError, Isolation, ServerError
 from upbench.sweep.session import PRELOAD
 
 
@@ -72,6 +72,49 @@ def test_a_server_with_another_setting_is_refused(isolation: Isolation) -> None:
     isolation.call(misbehaving.answer, 1, timeout=30)
     with pytest.raises(ServerError, match="must start with the allocator default, but this program has"):
         Isolation("default", PRELOAD).call(misbehaving.answer, 1, timeout=30)
+
+
+def test_a_renewed_server_is_another_one_with_another_environment(isolation: Isolation) -> None:
+    seen = set()
+    for steady in (True, True, False):
+        isolation.renew(steady)
+        padding = isolation.call(misbehaving.environment, "UPBENCH_PADDING", timeout=60).value
+        seen.add((isolation.call(misbehaving.parent_process, timeout=30).value, padding))
+        huge = isolation.call(misbehaving.environment, "GLIBC_TUNABLES", timeout=30).value
+        assert huge == (STEADY_ENVIRONMENT["GLIBC_TUNABLES"] if steady else os.environ.get("GLIBC_TUNABLES"))
+        for name, value in PINNED_ENVIRONMENT.items():
+            assert isolation.call(misbehaving.environment, name, timeout=30).value == value
+    assert len({server for server, _ in seen}) == 3
+    assert len({padding for _, padding in seen}) > 1
+    assert "UPBENCH_PADDING" not in os.environ
+
+
+def test_a_live_worker_answers_until_it_is_ended(isolation: Isolation) -> None:
+    with isolation.start(misbehaving.double) as worker:
+        assert [worker.ask(number, 30) for number in (2, 3, 5)] == [4, 6, 10]
+        pid = worker.pid
+        os.kill(pid, 0)
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)
+
+
+@pytest.mark.parametrize(
+    ("message", "kind", "reason"),
+    [
+        ("crash", "crashed", "the worker was killed by SIGSEGV"),
+        ("raise", "crashed", "ValueError: cannot double 'raise'"),
+        ("hang", "timeout", "no answer within 0.5 s"),
+        ("leave", "crashed", "the worker exited with code 0 before it answered"),
+    ],
+)
+def test_a_live_worker_that_ends_says_how_and_the_others_go_on(
+    isolation: Isolation, message: str, kind: str, reason: str
+) -> None:
+    with isolation.start(misbehaving.double) as worker, isolation.start(misbehaving.double) as other:
+        with pytest.raises(EndedError) as caught:
+            worker.ask(message, timeout=0.5 if message == "hang" else 30)
+        assert (caught.value.outcome.kind, caught.value.outcome.reason) == (kind, reason)
+        assert other.ask(4, 30) == 8
 
 
 def test_a_worker_that_hangs_is_ended(isolation: Isolation) -> None:

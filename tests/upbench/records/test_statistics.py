@@ -14,8 +14,8 @@ from upbench.records.statistics import (
     Comparison,
     Interval,
     compare_latencies,
+    compare_levels,
     geometric_mean,
-    latency_interval,
     launch_interval,
     signed_rank_interval,
     signed_rank_p,
@@ -27,10 +27,10 @@ latencies = st.lists(st.floats(1e-6, 10.0), min_size=2, max_size=12)
 
 @given(latencies)
 def test_the_interval_holds_its_estimate_and_scales_with_the_unit(medians: list[float]) -> None:
-    interval = latency_interval(medians)
+    interval = launch_interval(medians)
     assert interval is not None
     assert 0 < interval.low <= interval.estimate <= interval.high
-    in_milliseconds = latency_interval([1e3 * median for median in medians])
+    in_milliseconds = launch_interval([1e3 * median for median in medians])
     assert in_milliseconds is not None
     assert in_milliseconds.relative_half_width == pytest.approx(interval.relative_half_width, rel=1e-6, abs=1e-9)
     assert interval.estimate == pytest.approx(geometric_mean(medians))
@@ -57,30 +57,35 @@ def test_the_interval_covers_the_truth_in_95_of_100_runs() -> None:
 
 @pytest.mark.parametrize("medians", [[], [1.0]])
 def test_there_is_no_interval_without_repetition(medians: list[float]) -> None:
-    assert latency_interval(medians) is None
+    assert launch_interval(medians) is None
 
 
-def test_what_all_launches_share_is_added_in_quadrature() -> None:
-    steady = latency_interval([1.0, 1.0, 1.0], tolerance=0.06)
-    assert steady is not None
-    assert np.log(steady.high) == pytest.approx(1.959964 * 0.06 / np.sqrt(12), rel=1e-6)
-    medians = [1.0, 1.1, 1.05, 0.98, 1.2]
-    assert latency_interval(medians, tolerance=0.0) == launch_interval(medians)
-    wider, narrower = latency_interval(medians, tolerance=0.06), launch_interval(medians)
-    assert wider is not None
-    assert narrower is not None
-    assert wider.low < narrower.low < narrower.high < wider.high
+levels = st.dictionaries(st.sampled_from("abcdefgh"), st.floats(-5, 5), min_size=2)
 
 
-def test_runs_that_a_shift_within_the_tolerance_separates_still_agree_in_95_of_100() -> None:
-    random = np.random.default_rng(0)
-    covered = 0
-    for _ in range(2000):
-        shift = random.uniform(-0.03, 0.03)
-        interval = latency_interval(list(np.exp(shift + random.normal(0.0, 0.02, size=6))), tolerance=0.06)
-        assert interval is not None
-        covered += interval.low <= 1.0 <= interval.high
-    assert 0.94 <= covered / 2000 <= 0.99
+@given(levels, levels)
+def test_levels_are_compared_within_the_launches_that_both_had(a: dict[str, float], b: dict[str, float]) -> None:
+    comparison = compare_levels(a, b)
+    shared = sorted(a.keys() & b.keys())
+    if len(shared) < 2:
+        assert comparison is None
+        return
+    assert comparison is not None
+    differences = [a[launch] - b[launch] for launch in shared]
+    assert comparison.ratio.estimate == pytest.approx(np.exp(np.mean(differences)))
+    if np.std(differences) > 1e-6:
+        low, high = stats.t.interval(0.95, len(shared) - 1, np.mean(differences), stats.sem(differences))
+        assert (comparison.ratio.low, comparison.ratio.high) == pytest.approx((np.exp(low), np.exp(high)))
+        assert comparison.p_value == pytest.approx(stats.ttest_1samp(differences, 0.0).pvalue)
+
+
+def test_what_slows_a_launch_as_a_whole_is_in_no_ratio() -> None:
+    load = {"a": 0.0, "b": 2.0, "c": -1.0, "d": 5.0}
+    slow, fast = ({name: each + offset for name, each in load.items()} for offset in (0.5, 0.0))
+    comparison = compare_levels(slow, fast)
+    assert comparison is not None
+    ratio = comparison.ratio
+    assert (ratio.low, ratio.estimate, ratio.high) == pytest.approx((np.exp(0.5),) * 3)
 
 
 def test_two_runs_are_not_told_apart_by_what_a_run_may_be_off() -> None:

@@ -45,19 +45,24 @@ def test_the_fastest_beats_every_rival_in_a_test() -> None:
 
 
 def test_cases_that_were_not_measured_side_by_side_need_a_greater_lead() -> None:
-    # 3 % apart and steady: a difference within one interleaved run, and no more than what a whole run may be off else.
+    # 3 % apart and steady: a difference within launches, and no more than what a whole run may be off else.
     records = [
         measured(case("subpixel"), [1.000e-3, 1.001e-3, 1.0e-3, 0.999e-3, 1.0e-3]),
         measured(case("transposed"), [1.030e-3, 1.031e-3, 1.03e-3, 1.029e-3, 1.03e-3]),
     ]
     together = run_of(records)
-    apart = replace(together, facts={**together.facts, "interleaved": False})
+    old = [replace(each, quantities={**each.quantities, "launch_levels": None}) for each in records]
+    in_turns, apart = (
+        replace(together, records=tuple(old), facts={**together.facts, "protocol": protocol})
+        for protocol in ("interleaved", "one at a time")
+    )
     another = run_of([measured(case("subpixel", 3), [1e-3] * 5)])
-    one_each = [run_of(records[:1]), run_of(records[1:])]
+    one_each = [run_of(old[:1]), run_of(old[1:])]
     tied = {"subpixel", "transposed"}
     for runs, names in (
         ([together], {"subpixel"}),
         ([together, another], {"subpixel"}),
+        ([in_turns], {"subpixel"}),
         ([apart], tied),
         (one_each, tied),
     ):
@@ -108,7 +113,8 @@ def test_exact_quantities_have_winners_without_a_test() -> None:
 def test_an_unstable_latency_never_wins() -> None:
     vague = measured(case("transposed"), [5e-3, 90e-3, 20e-3, 40e-3, 30e-3])
     assert vague.outcome == "unstable"
-    (result,) = gather([run_of([vague, measured(case("subpixel"), [1e-3, 1.01e-3, 0.99e-3])])]).results
+    sure = measured(case("subpixel"), [1e-3, 1.01e-3, 0.99e-3, 1e-3, 1e-3])
+    (result,) = gather([run_of([vague, sure])]).results
     assert result.fastest is not None
     assert result.fastest.names == ("subpixel",)
 
@@ -177,7 +183,7 @@ def test_nothing_that_did_not_run_disappears_from_the_table() -> None:
     outcomes = list(table["outcome"])
     assert "timeout: no answer within 120 s" in outcomes
     assert "unsupported: scales 2, 4, 8, …; got 3." in outcomes
-    assert any(outcome.startswith("unstable: known only to ±") for outcome in outcomes)
+    assert any(outcome.startswith("unstable: its launches disagree") for outcome in outcomes)
 
 
 def test_a_run_without_a_latency_makes_no_report(tmp_path: Path) -> None:

@@ -55,14 +55,14 @@ def test_every_runtime_gives_the_definitions_output(upsampler: str, runtime: str
 
 def test_the_compiled_one_is_measured_like_any_other_with_its_compilation_apart(tmp_path: Path) -> None:
     the_case, isolation = case("subpixel", "compiled"), Isolation(preload=PRELOAD)
-    fresh = isolation.call(worker.measure, the_case, EXAMINED, None, tmp_path / "own", timeout=300)
+    fresh = isolation.call(worker.measure, the_case, EXAMINED, tmp_path / "own", timeout=300)
     assert fresh.kind == "ok", fresh.reason
     assert fresh.value["definition_error"] < 1e-5
     assert fresh.value["peak_allocated_bytes"] >= 8 * 3 * 12 * 20 * 4
     assert fresh.value["peak_tensor_bytes"] is None
     # What inductor asks of the machine, ten seconds of compiling, is not asked anew for each case.
     assert VecISA._avx_code not in "".join(source.read_text() for source in (tmp_path / "own").rglob("*.cpp"))
-    again = isolation.call(worker.measure, the_case, ("conversion",), None, tmp_path / "own", timeout=300).value
+    again = isolation.call(worker.measure, the_case, ("conversion",), tmp_path / "own", timeout=300).value
     assert again["conversion_s"] < fresh.value["conversion_s"]
 
 

@@ -2,191 +2,279 @@
 
 from __future__ import annotations
 
+import random
 from collections import Counter
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Sequence
+from math import log
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.upbench.synthetic import case
+from upbench import meters
 from upbench.cases.case import Case
 from upbench.machine.limits import Limits
-from upbench.processes.isolation import Outcome
-from upbench.sweep import worker
-from upbench.sweep.schedule import MachineError, MemoryLog, Sweep, SweepSettings
+from upbench.processes.isolation import EndedError, Outcome
+from upbench.sweep import schedule, worker
+from upbench.sweep.launching import Start
+from upbench.sweep.schedule import MemoryLog, Sweep
+from upbench.sweep.settings import SweepSettings
 
 CASES = [case(name, scale) for scale in (2, 3) for name in ("nearest_conv", "subpixel", "transposed")]
-EXAMINED = {"flops": 80_000_000, "min_bytes": 1_600, "params": 3}
+SPEED = {"nearest_conv": 3.0, "subpixel": 1.0, "transposed": 2.0, "pre_upsampling": 4.0}
+EXAMINED = {"flops": 80_000_000, "min_bytes": 1_600, "params": 3, "process_bytes": 1 << 20}
 LIMITS = Limits(flops_per_s=80e9, bytes_per_s=16e9)
+CONTROL_S = 50e-6
+
+
+class Answer:
+    """A worker that has its answer ready."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+
+    def receive(self, timeout: float) -> Any:
+        if self.outcome.kind != "ok":
+            raise EndedError(self.outcome)
+        return self.outcome.value
+
+    def end(self) -> None:
+        pass
 
 
 class FakeMachine:
-    """Stands in for isolated workers: answers what it is told to, and remembers what it was asked."""
+    """Stands in for isolated workers and their launches: answers what it is told to, and remembers what it was asked.
 
-    def __init__(self, latency_s: Callable[[Case, int], float] = lambda case, launch: 1e-3) -> None:
-        self.latency_s = latency_s
-        self.calls: list[tuple[str, str]] = []
+    Args:
+        noise: what is added to a rival's level in a launch, by case and by number of its launch.
+    """
+
+    def __init__(self, noise: Callable[[Case, int], float] = lambda case, launch: 0.0) -> None:
+        self.noise = noise
+        self.examined: list[tuple[str, str]] = []
+        self.launches: list[list[str]] = []
         self.trouble: dict[tuple[str, str], Outcome] = {}
-        self.quiet_times: list[float | None] = []
         self.kept: dict[str, set[Path]] = {}
-        self.control_s = 50e-6
+        self.free_bytes: list[int] = []
+        self.renewed: list[bool] = []
+        self.seconds = 1.0
+
+    def renew(self, steady: bool) -> None:
+        self.renewed.append(steady)
 
     def call(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Outcome:
-        if function is worker.limits:
-            return Outcome("ok", LIMITS)
-        if function is worker.calibrate_control:
-            return self.trouble.get(("control", ""), Outcome("ok", [self.control_s] * 100))
-        the_case, meter_names, quiet_s, kept = arguments
-        stage = {"latency": "launch", "resident_memory": "alone"}.get(meter_names[0], "examine")
-        self.calls.append((the_case.id, stage))
-        self.quiet_times.append(quiet_s)
+        if function is worker.free_bytes:
+            return Outcome("ok", 1 << 30)
+        assert function is worker.limits
+        return Outcome("ok", LIMITS)
+
+    def start(self, function: Callable[..., Any], the_case: Case, names: tuple[str, ...], kept: Path) -> Answer:
+        assert function is worker.examine
+        stage = "alone" if names == meters.of_stage("alone") else "examine"
+        self.examined.append((the_case.id, stage))
         self.kept.setdefault(the_case.id, set()).add(kept)
-        if (the_case.id, stage) in self.trouble:
-            return self.trouble[the_case.id, stage]
-        if stage != "launch":
-            return Outcome("ok", EXAMINED if stage == "examine" else {"peak_rss_bytes": 4096})
-        launch = self.calls.count((the_case.id, stage))
-        fields = {
-            "rounds_s": [self.latency_s(the_case, launch)] * 3,
-            "iterations": 1,
-            "quiet": True,
-            "disturbed_share": 0.0,
-            "control_s": [self.control_s],
-            "page_faults_per_call": 0.0,
-        }
-        return Outcome("ok", fields)
+        fields = EXAMINED if stage == "examine" else {"peak_rss_bytes": 4096}
+        return Answer(self.trouble.get((the_case.id, stage), Outcome("ok", fields)))
 
-    @property
-    def launched(self) -> list[str]:
-        return [case_id for case_id, stage in self.calls if stage == "launch"]
+    def launch(
+        self, start: Start, cases: Sequence[Case], number: int, free_bytes: int, rng: random.Random
+    ) -> dict[str, Any]:
+        self.launches.append([each.id for each in cases])
+        self.free_bytes.append(free_bytes)
+        rivals: dict[str, Any] = {}
+        for each in cases:
+            outcome = self.trouble.get((each.id, "launch"), Outcome("ok"))
+            count = sum(each.id in before for before in self.launches)
+            rivals[each.id] = {"outcome": outcome.kind, "reason": outcome.reason}
+            if outcome.kind == "ok":
+                seconds = SPEED[each.upsampler] * 1e-3
+                level = log(seconds / CONTROL_S) + self.noise(each, count)
+                figures = {"level": level, "rounds_s": [seconds] * 3, "iterations": 1, "page_faults_per_call": 0.0}
+                rivals[each.id] |= figures
+        return {"rivals": rivals, "control_s": [CONTROL_S] * 9 + [2 * CONTROL_S], "groups": 1, "seconds": self.seconds}
+
+    def count(self, the_case: Case) -> int:
+        return sum(the_case.id in names for names in self.launches)
 
 
-def sweep(machine: FakeMachine, log: MemoryLog | None = None, **settings: Any) -> Sweep:
-    return Sweep(CASES, SweepSettings(**settings), machine, log or MemoryLog())  # type: ignore[arg-type]
+@pytest.fixture
+def swept(monkeypatch: pytest.MonkeyPatch) -> Callable[..., Sweep]:
+    def make(
+        machine: FakeMachine, log: MemoryLog | None = None, cases: Sequence[Case] = CASES, **settings: Any
+    ) -> Sweep:
+        monkeypatch.setattr(schedule, "launch", machine.launch)
+        return Sweep(cases, SweepSettings(**settings), machine, log or MemoryLog())  # type: ignore[arg-type]
+
+    return make
 
 
-def test_every_case_is_examined_once_and_launched_until_precise() -> None:
+def test_every_case_is_examined_once_and_every_question_launched_until_it_is_settled(
+    swept: Callable[..., Sweep],
+) -> None:
     machine = FakeMachine()
-    records = sweep(machine).run()
+    records = swept(machine).run()
     assert [record.case for record in records] == CASES
-    assert Counter(machine.calls) == {
-        (c.id, s): 5 if s == "launch" else 1 for c in CASES for s in ("examine", "alone", "launch")
-    }
+    assert Counter(machine.examined) == {(c.id, stage): 1 for c in CASES for stage in ("examine", "alone")}
+    questions = [sorted(c.id for c in CASES if c.cell.scale == scale) for scale in (2, 3)]
+    assert Counter(tuple(sorted(names)) for names in machine.launches) == {tuple(names): 4 for names in questions}
     for record in records:
-        assert record.outcome == "ok"
-        assert record.quantities["stopped_by"] == "precision"
-        assert record.quantities["latency_s"] == pytest.approx(1e-3)
+        fastest = record.case.upsampler == "subpixel"
+        assert (record.outcome, record.quantities["stopped_by"]) == ("ok", "precision" if fastest else "beaten")
+        assert record.quantities["latency_s"] == pytest.approx(SPEED[record.case.upsampler] * 1e-3)
         assert record.quantities["peak_rss_bytes"] == 4096
+        assert record.quantities["disturbed_share"] == pytest.approx(0.1)
 
 
-def test_the_share_of_the_limit_is_the_attainable_time_over_the_latency() -> None:
-    # 80 MFLOP at 80 GFLOP/s would take 1 ms.
-    records = sweep(FakeMachine(lambda c, launch: 4e-3)).run()
-    assert records[0].quantities["roofline_share"] == pytest.approx(0.25)
-
-
-def test_an_imprecise_case_gets_more_launches_and_the_others_do_not() -> None:
-    noisy = CASES[1]
-    machine = FakeMachine(lambda c, launch: 1e-3 * (1 + 0.2 * (launch % 2)) if c == noisy else 1e-3)
-    record = sweep(machine).run()[1]
-    counts = Counter(machine.launched)
-    assert counts[noisy.id] == 30
-    assert {count for case_id, count in counts.items() if case_id != noisy.id} == {5}
-    assert record.quantities["stopped_by"] == "budget"
-
-
-def test_a_pass_goes_cell_by_cell_in_an_order_that_changes() -> None:
+def test_memory_is_told_exactly_and_everything_timed_comes_from_a_new_server_each_pass(
+    swept: Callable[..., Sweep],
+) -> None:
     machine = FakeMachine()
-    sweep(machine).run()
-    passes = [machine.launched[start : start + len(CASES)] for start in range(0, len(machine.launched), len(CASES))]
-    for one_pass in passes:
-        assert set(one_pass) == {c.id for c in CASES}
-        scales = ["x2" in case_id for case_id in one_pass]
-        assert scales in ([True] * 3 + [False] * 3, [False] * 3 + [True] * 3)
-    assert len({tuple(one_pass) for one_pass in passes}) > 1
+    swept(machine).run()
+    assert machine.renewed == [False] + [True] * 4
 
 
-def test_runtimes_and_layouts_that_answer_one_question_are_launched_next_to_each_other() -> None:
-    ways = [{"runtime": "onnx"}, {"layout": "channels_last"}, {}]
+def test_the_share_of_the_limit_is_the_attainable_time_over_the_latency(swept: Callable[..., Sweep]) -> None:
+    # 80 MFLOP at 80 GFLOP/s would take 1 ms.
+    by_name = {record.case.upsampler: record for record in swept(FakeMachine()).run()}
+    assert by_name["transposed"].quantities["roofline_share"] == pytest.approx(0.5)
+
+
+def test_a_rival_that_is_hard_to_tell_from_the_fastest_gets_more_launches_with_it_and_the_others_do_not(
+    swept: Callable[..., Sweep],
+) -> None:
+    noisy, fastest, third = CASES[2], CASES[1], CASES[0]
+    machine = FakeMachine(lambda c, launch: 2.0 * (launch % 2) if c == noisy else 0.0)
+    records = swept(machine).run()
+    assert (machine.count(noisy), machine.count(fastest), machine.count(third)) == (30, 30, 4)
+    assert records[2].outcome == "unstable"
+    assert [record.quantities["stopped_by"] for record in records[:3]] == ["beaten", "budget", "budget"]
+
+
+def test_what_is_certainly_beaten_need_not_be_known_as_closely(swept: Callable[..., Sweep]) -> None:
+    slow = CASES[0]
+    machine = FakeMachine(lambda c, launch: 0.08 * (launch % 2) if c == slow else 0.0)
+    records = swept(machine).run()
+    assert 4 < machine.count(slow) < 30
+    assert records[0].quantities["stopped_by"] == "beaten"
+
+
+def test_one_without_rivals_is_compared_with_the_control(swept: Callable[..., Sweep]) -> None:
+    machine = FakeMachine(lambda c, launch: 0.15 * (launch % 2))
+    (record,) = swept(machine, cases=CASES[:1], budget_s=100.0).run()
+    assert (machine.count(CASES[0]), record.quantities["stopped_by"], record.outcome) == (30, "budget", "ok")
+    steady = FakeMachine()
+    swept(steady, cases=CASES[:1]).run()
+    assert steady.count(CASES[0]) == 6
+
+
+def test_a_spent_budget_ends_a_question(swept: Callable[..., Sweep]) -> None:
+    machine = FakeMachine(lambda c, launch: SPEED[c.upsampler] * (launch % 2))
+    machine.seconds = 7.0
+    records = swept(machine, budget_s=18.0).run()
+    # Three rivals of 18 s have eight launches of 7 s.
+    assert {machine.count(each) for each in CASES} == {8}
+    assert {record.quantities["stopped_by"] for record in records} == {"budget"}
+
+
+def test_passes_go_over_the_questions_in_an_order_that_changes(swept: Callable[..., Sweep]) -> None:
+    cases = [case("subpixel", scale) for scale in (2, 3, 4)]
+    machine = FakeMachine()
+    swept(machine, cases=cases).run()
+    passes = [tuple(names for (names,) in machine.launches[start : start + 3]) for start in range(0, 18, 3)]
+    assert all(set(one_pass) == {each.id for each in cases} for one_pass in passes)
+    assert len(set(passes)) > 1
+
+
+def test_runtimes_and_layouts_that_answer_one_question_are_rivals(swept: Callable[..., Sweep]) -> None:
+    ways: list[dict[str, str]] = [{"runtime": "onnx"}, {"layout": "channels_last"}, {}]
     cases = [case("subpixel", scale, **way) for way in ways for scale in (2, 3)]
     machine = FakeMachine()
-    Sweep(cases, SweepSettings(), machine, MemoryLog()).run()  # type: ignore[arg-type]
-    questions = {each.id: each.cell.question for each in cases}
-    order = [questions[case_id] for case_id in machine.launched[: len(cases)]]
-    assert len([1 for before, after in pairwise(order) if before != after]) == 1
+    swept(machine, cases=cases).run()
+    assert {len(names) for names in machine.launches} == {3}
 
 
-def test_the_workers_of_a_case_share_a_folder_of_their_own() -> None:
+def test_networks_and_other_settings_are_questions_of_their_own(swept: Callable[..., Sweep]) -> None:
+    cases = [case(name, threads=t) for t in (1, 2) for name in ("nearest_conv", "subpixel", "pre_upsampling")]
     machine = FakeMachine()
-    sweep(machine).run()
+    swept(machine, cases=cases).run()
+    assert Counter(len(names) for names in machine.launches) == {2: 8, 1: 12}
+
+
+def test_the_processes_of_a_case_share_a_folder_of_their_own(swept: Callable[..., Sweep]) -> None:
+    machine = FakeMachine()
+    swept(machine).run()
     folders = [folder for (folder,) in machine.kept.values()]
     assert len(set(folders)) == len(CASES)
     assert not any(folder.parent.exists() for folder in folders)
 
 
-def test_networks_have_a_block_of_their_own_and_settings_do_not_mix() -> None:
-    cases = [case(name, threads=t) for t in (1, 2) for name in ("nearest_conv", "subpixel", "pre_upsampling")]
+def test_a_devices_own_memory_bounds_the_rivals_that_are_alive_at_once(swept: Callable[..., Sweep]) -> None:
     machine = FakeMachine()
-    Sweep(cases, SweepSettings(), machine, MemoryLog()).run()  # type: ignore[arg-type]
-    cells = {each.id: each.cell for each in cases}
-    order = [cells[case_id] for case_id in machine.launched[: len(cases)]]
-    assert len([1 for before, after in pairwise(order) if before != after]) == 3
+    swept(machine, cases=[case("subpixel", device="cuda")]).run()
+    assert set(machine.free_bytes) == {1 << 30}
 
 
 @pytest.mark.parametrize("kind", ["unsupported", "out_of_memory", "timeout", "crashed"])
 @pytest.mark.parametrize("stage", ["examine", "alone", "launch"])
-def test_a_failure_is_recorded_with_its_reason_and_the_sweep_goes_on(kind: Any, stage: str) -> None:
+def test_a_failure_is_recorded_with_its_reason_and_the_sweep_goes_on(
+    swept: Callable[..., Sweep], kind: Any, stage: str
+) -> None:
     machine = FakeMachine()
     machine.trouble[CASES[0].id, stage] = Outcome(kind, reason="because")
-    records = sweep(machine).run()
+    records = swept(machine).run()
     assert (records[0].outcome, records[0].outcome_reason) == (kind, "because")
     assert not records[0].measured
-    assert machine.calls.count((CASES[0].id, stage)) == 1
+    assert machine.count(CASES[0]) == (stage == "launch")
     assert {record.outcome for record in records[1:]} == {"ok"}
 
 
-def test_what_does_not_pass_its_examination_is_never_timed() -> None:
-    machine = FakeMachine()
-    machine.trouble[CASES[0].id, "examine"] = Outcome("crashed", reason="the output differs from the definition")
-    sweep(machine).run()
-    assert CASES[0].id not in machine.launched
-
-
-@pytest.mark.parametrize("known", [0, 1, 2, 7, 15, 30, 43])
-def test_a_resumed_sweep_measures_nothing_twice_and_ends_the_same(known: int) -> None:
+@pytest.mark.parametrize("known", [0, 1, 2, 7, 13, 14, 19, 21])
+def test_a_resumed_sweep_measures_nothing_twice(swept: Callable[..., Sweep], known: int) -> None:
     whole = MemoryLog()
-    expected = sweep(FakeMachine(), whole).run()
+    expected = swept(FakeMachine(), whole).run()
     partial = MemoryLog()
     partial.entries = whole.entries[:known]
     machine = FakeMachine()
-    records = sweep(machine, partial).run()
-    assert records == expected
-    keys = [(entry["case"], entry["stage"], entry["pass"]) for entry in partial.entries if "case" in entry]
-    assert len(keys) == len(set(keys)) == len(CASES) * 7
-    done_before = sum("case" in entry for entry in whole.entries[:known])
-    assert len(machine.calls) == len(CASES) * 7 - done_before
+    records = swept(machine, partial).run()
+    assert [record.latency for record in records] == [record.latency for record in expected]
+    entries = partial.entries
+    examined = [(entry["case"], entry["stage"]) for entry in entries if "case" in entry]
+    launched = Counter(entry["question"] for entry in entries if "question" in entry)
+    assert len(examined) == len(set(examined)) == 12
+    assert set(launched.values()) == {4}
+    assert len({entry["launch"] for entry in entries if "question" in entry}) == 8
+    before = whole.entries[:known]
+    assert len(machine.examined) == 12 - sum("case" in entry for entry in before)
+    assert len(machine.launches) == 8 - sum("question" in entry for entry in before)
 
 
-def test_the_time_limit_ends_a_sweep_after_the_fewest_launches() -> None:
-    machine = FakeMachine(lambda c, launch: 1e-3 * launch)
-    records = sweep(machine, time_limit_s=0.0).run()
-    assert set(Counter(machine.launched).values()) == {3}
+def test_the_time_limit_ends_a_sweep_after_the_fewest_launches(swept: Callable[..., Sweep]) -> None:
+    machine = FakeMachine(lambda c, launch: SPEED[c.upsampler] * launch**2)
+    records = swept(machine, time_limit_s=0.0).run()
+    assert {machine.count(each) for each in CASES} == {4}
     assert {record.quantities["stopped_by"] for record in records} == {"time limit"}
 
 
-def test_launches_are_told_what_the_control_takes_on_the_quiet_machine() -> None:
-    machine = FakeMachine()
-    sweep(machine).run()
-    told = {quiet for (_, stage), quiet in zip(machine.calls, machine.quiet_times, strict=True) if stage == "launch"}
-    assert told == {machine.control_s}
+class Told:
+    """A watcher that writes down what it is told."""
+
+    def __init__(self) -> None:
+        self.left_s: list[float] = []
+
+    def __enter__(self) -> Told:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def advance(self, elapsed_s: float, left_s: float, doing: str) -> None:
+        self.left_s.append(left_s)
 
 
-def test_a_machine_on_which_nothing_runs_is_an_error_of_one_sentence() -> None:
-    machine = FakeMachine()
-    machine.trouble["control", ""] = Outcome("crashed", reason="Illegal instruction")
-    log = MemoryLog()
-    with pytest.raises(MachineError, match="cannot run on this machine: Illegal instruction"):
-        sweep(machine, log).run()
-    assert log.entries == []
+def test_the_time_that_is_left_comes_down_to_nothing(swept: Callable[..., Sweep]) -> None:
+    sweep = swept(FakeMachine())
+    told = Told()
+    sweep._watcher = told
+    sweep.run()
+    assert told.left_s[0] > told.left_s[len(told.left_s) // 2] > told.left_s[-1] == 0.0

@@ -1,0 +1,172 @@
+"""One launch of a question: fresh processes of all its rivals, alive at once, and what came of timing them.
+
+Where the memory does not suffice for all at once, they are parted into groups that share the control as an anchor.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from upbench.cases.case import Case
+from upbench.errors import UserError
+from upbench.processes import cores
+from upbench.processes.isolation import EndedError, Isolation, Outcome, Worker
+from upbench.processes.rivals import side_by_side
+from upbench.sweep import worker
+
+SHARE_S, LAUNCH_S = 0.04, 0.8
+"""Timed of each rival in a launch, and at least of all together, unless the fewest rounds of their calls take longer.
+
+A launch must outlast a neighbour's burst of work, which slows what needs much memory more than what does not.
+"""
+
+SHORT_S = 0.01
+"""Calls no longer than this are looked at twice before their number in a block is chosen."""
+
+MEMORY_SHARE = 0.6
+"""Of the free memory that the rivals of a launch may take together."""
+
+
+class MachineError(UserError):
+    """This machine cannot be measured at all; one sentence says why."""
+
+
+@dataclass(frozen=True)
+class Start:
+    """What the launches of a sweep have in common.
+
+    Attributes:
+        isolation: where processes come from.
+        timeout_s: allowed for one answer.
+        kept: a folder for each case, by its name, in which its processes leave converted modules for each other.
+        needs_bytes: memory of a process of each case, by its name, as far as it is known.
+        heap_bytes: what each of them should have from the system before it is timed.
+    """
+
+    isolation: Isolation
+    timeout_s: float
+    kept: Mapping[str, Path]
+    needs_bytes: Mapping[str, int]
+    heap_bytes: Mapping[str, int]
+
+    def process(self, case: Case) -> Worker:
+        """A fresh process that races ``case``."""
+        name = case.id
+        return self.isolation.start(worker.race, case, self.kept.get(name), self.heap_bytes.get(name, 0))
+
+
+def launch(start: Start, cases: Sequence[Case], number: int, free_bytes: int, rng: random.Random) -> dict[str, Any]:
+    """Time the cases of a question side by side, each in a fresh process.
+
+    Args:
+        start: as for the whole sweep.
+        cases: alike in their threads and device.
+        number: of the launch, which decides its cores.
+        free_bytes: of the memory that the processes share.
+        rng: of the order.
+
+    Returns:
+        An entry of the journal: how each rival ended, with its level and blocks if all went well, and the control's.
+
+    Raises:
+        MachineError: the control does not run.
+    """
+    begun = time.perf_counter()
+    parts = grouped(cases, start.needs_bytes, int(MEMORY_SHARE * free_bytes))
+    rivals: dict[str, Any] = {}
+    control_s: list[float] = []
+    for part in parts:
+        found, control = _side_by_side(start, part, number, rng)
+        rivals |= found
+        control_s += control
+    seconds = time.perf_counter() - begun
+    return {"rivals": rivals, "control_s": control_s, "groups": len(parts), "seconds": seconds}
+
+
+def grouped(cases: Sequence[Case], needs_bytes: Mapping[str, int], most_bytes: int) -> list[list[Case]]:
+    """Part cases into as few groups, in order, as each have room at once; one alone always has."""
+    parts: list[list[Case]] = []
+    taken = 0
+    for case in cases:
+        need = needs_bytes.get(case.id, 0)
+        if not parts or taken + need > most_bytes:
+            parts.append([])
+            taken = 0
+        parts[-1].append(case)
+        taken += need
+    return parts
+
+
+class _Racer:
+    """A worker that serves blocks, as a rival."""
+
+    def __init__(self, process: Worker, timeout_s: float) -> None:
+        self._process, self._timeout_s = process, timeout_s
+        self.faults: list[float] = []
+
+    def block(self, calls: int) -> float:
+        seconds, faults = self._process.ask(calls, self._timeout_s)
+        self.faults.append(faults)
+        return float(seconds)
+
+    def call_s(self) -> float:
+        """Seconds of one call, roughly."""
+        first = self.block(1)
+        return first if first > SHORT_S else min(first, self.block(1))
+
+
+def _side_by_side(
+    start: Start, cases: Sequence[Case], number: int, rng: random.Random
+) -> tuple[dict[str, Any], list[float]]:
+    """The rivals' fields by case, and the control's blocks."""
+    cell = cases[0].cell
+    ended: dict[str, Outcome] = {}
+    with ExitStack() as stack:
+        control = stack.enter_context(start.isolation.start(worker.race_control, cell.threads, cell.device))
+        processes = {case.id: stack.enter_context(start.process(case)) for case in rng.sample(cases, len(cases))}
+        racers = {}
+        for name, process in ({"": control} | processes).items():
+            try:
+                process.receive(start.timeout_s)
+                racer = _Racer(process, start.timeout_s)
+                # Until now all cores helped to make ready.
+                cores.pin(process.pid, cores.of_launch(number, cell.threads))
+                racers[name] = racer
+            except EndedError as error:
+                ended[name] = error.outcome
+        call_s = {}
+        for name, racer in list(racers.items()):
+            try:
+                call_s[name] = racer.call_s()
+            except EndedError as error:
+                ended[name] = error.outcome
+                del racers[name]
+        if "" in ended:
+            raise MachineError(f"the control operator cannot run on this machine: {ended[''].reason}")
+        blocks = side_by_side(list(racers.values()), list(call_s.values()), max(LAUNCH_S, SHARE_S * len(racers)), rng)
+    for place, end in blocks.ended.items():
+        assert isinstance(end, EndedError)
+        ended[list(racers)[place]] = end.outcome
+    if "" in ended:
+        raise MachineError(f"the control operator cannot run on this machine: {ended[''].reason}")
+    fields: dict[str, Any] = {
+        name: {"outcome": outcome.kind, "reason": outcome.reason} for name, outcome in ended.items()
+    }
+    anchor, *levels = blocks.levels
+    for place, (name, racer) in enumerate(racers.items()):
+        if name and name not in ended:
+            fields[name] = {
+                "outcome": "ok",
+                "reason": None,
+                "level": levels[place - 1] - anchor,
+                "rounds_s": blocks.of(place),
+                "iterations": blocks.calls[place],
+                "page_faults_per_call": sum(racer.faults) / len(racer.faults),
+            }
+    return fields, blocks.of(0)

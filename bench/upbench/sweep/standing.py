@@ -1,0 +1,134 @@
+"""Where a question stands: what is known of its rivals, which of them need more launches, and why the others do not.
+
+A rival is settled when it is known well enough how long it takes beside the others: closely where it may be the
+fastest, and less closely where it is certainly beaten. Everything is inferred from launches, the sets of processes that
+were alive at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from statistics import median
+from typing import Any, Literal
+
+from upbench.cases.case import Case
+from upbench.records.record import Launch
+from upbench.records.statistics import CONFIDENCE, Comparison, compare_levels
+from upbench.sweep.settings import SweepSettings
+
+Reason = Literal["precision", "beaten", "budget", "time limit"]
+
+FEWEST_LAUNCHES = 4
+"""Below this an interval over launches says next to nothing, however clear it looks and however little time is left."""
+
+BEATEN_HALF_WIDTH = 0.05
+"""A rival that is certainly not the fastest need not be known more closely."""
+
+
+@dataclass
+class Standing:
+    """One question: its cases, and the launches of each so far."""
+
+    cases: list[Case]
+    launches: dict[str, list[Launch]] = field(default_factory=dict)
+    failures: dict[str, tuple[str, str | None]] = field(default_factory=dict)
+    seconds: list[float] = field(default_factory=list)
+    control_s: dict[str, list[float]] = field(default_factory=dict)
+
+    def learn(self, entry: Mapping[str, Any]) -> None:
+        """Take in one launch; see :func:`upbench.sweep.launching.launch`."""
+        self.seconds.append(entry["seconds"])
+        self.control_s[entry["launch"]] = entry["control_s"]
+        for name, found in entry["rivals"].items():
+            if found["outcome"] != "ok":
+                self.failures[name] = (found["outcome"], found["reason"])
+                continue
+            own = {key: found[key] for key in ("level", "iterations", "page_faults_per_call")}
+            taken = Launch(entry["launch"], rounds_s=tuple(found["rounds_s"]), groups=entry["groups"], **own)
+            self.launches.setdefault(name, []).append(taken)
+
+    @property
+    def running(self) -> list[Case]:
+        """The cases that nothing has gone wrong with."""
+        return [case for case in self.cases if case.id not in self.failures]
+
+    def open_cases(self, settings: SweepSettings) -> list[Case]:
+        """Those that need more launches."""
+        return [case for case in self.running if self.settled_by(case, settings) is None]
+
+    def next_rivals(self, settings: SweepSettings) -> list[Case]:
+        """Those to launch: the open ones, with the fastest to compare them with."""
+        wanted = {case.id for case in self.open_cases(settings)}
+        if wanted and (best := self.fastest()) is not None:
+            wanted.add(best.id)
+        return [case for case in self.running if case.id in wanted]
+
+    def fastest(self) -> Case | None:
+        """The one that takes the least, as far as that is known."""
+        timed = [case for case in self.running if case.id in self.launches]
+        return min(timed, key=lambda case: median(self._levels(case).values()), default=None)
+
+    def settled_by(self, case: Case, settings: SweepSettings) -> Reason | None:
+        """Why a case needs no more launches, or None if it does."""
+        best = self.fastest()
+        if best is None:
+            return None
+        if case == best and len(self.running) > 1:
+            # It is known as closely as the others are, whose ratios are those to it.
+            reasons = {self.settled_by(other, settings) for other in self.running if other != best}
+            return None if None in reasons else "budget" if "budget" in reasons else "precision"
+        count = len(self.launches.get(case.id, ()))
+        if count >= min(FEWEST_LAUNCHES, settings.least_launches) and self._is_beaten(case, best):
+            return "beaten"
+        if count < settings.least_launches:
+            return None
+        to_best = self._compare(case, best)
+        if case == best:
+            half_width = self.half_width(case)
+        else:
+            half_width = None if to_best is None else to_best.ratio.relative_half_width
+        if half_width is not None and half_width <= settings.precision:
+            return "precision"
+        spent = sum(self.seconds) >= settings.budget_s * len(self.running) or count >= settings.most_launches
+        return "budget" if spent else None
+
+    def _is_beaten(self, case: Case, best: Case) -> bool:
+        """Whether a case is certainly not the fastest, and it is known well enough how far it is from that."""
+        found = None if case == best else self._compare(case, best)
+        if found is None:
+            return False
+        level = (1 - CONFIDENCE) / (len(self.running) - 1)
+        is_slower = found.ratio.low > 1 and found.p_value < level
+        return is_slower and found.ratio.relative_half_width <= BEATEN_HALF_WIDTH
+
+    def half_width(self, case: Case) -> float | None:
+        """How closely a case's ratios are known: the median over its rivals of the relative half-widths.
+
+        A rival whose own launches disagree widens one of them, the case's own launches widen all. One without rivals
+        is compared with the control.
+        """
+        others = [other for other in self.running if other != case and other.id in self.launches]
+        found = [self._compare(case, other) for other in others]
+        if not others:
+            found = [compare_levels(self._levels(case), dict.fromkeys(self._levels(case), 0.0))]
+        known = [each.ratio.relative_half_width for each in found if each is not None]
+        return median(known) if known else None
+
+    def launches_of(self, case: Case, busy_share: Mapping[str, float]) -> list[Launch]:
+        """The launches of a case, with how busy the machine was in each of them."""
+        return [replace(each, busy_share=busy_share[each.id]) for each in self.launches.get(case.id, ())]
+
+    def _levels(self, case: Case) -> dict[str, float]:
+        return {launch.id: launch.level for launch in self.launches.get(case.id, ())}
+
+    def _compare(self, a: Case, b: Case) -> Comparison | None:
+        return compare_levels(self._levels(a), self._levels(b))
+
+
+def by_question(cases: Sequence[Case]) -> list[list[Case]]:
+    """The cases that answer one question together, whose threads and device are the same."""
+    questions: dict[Any, list[Case]] = {}
+    for case in cases:
+        questions.setdefault(case.cell.question, []).append(case)
+    return list(questions.values())
