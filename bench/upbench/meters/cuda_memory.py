@@ -1,6 +1,6 @@
 """Peak CUDA memory of one forward pass: what tensors held, and what the caching allocator took from the device.
 
-Its logic is tested without a GPU; it has not run on hardware.
+It ran on one device, an H200 with torch 2.11; the tests need no GPU and check its logic.
 """
 
 from __future__ import annotations

@@ -269,7 +269,7 @@ def test_the_page_opens_with_the_answers_and_no_error(folder: Path, browser: web
     for figure in browser.find_elements(By.CSS_SELECTOR, "figure svg"):
         assert figure.size["width"] > 500
         assert figure.size["height"] > 100
-    assert "have not run on hardware" in browser.find_element(By.ID, "caveats").text
+    assert "were tried on one device" in browser.find_element(By.ID, "caveats").text
 
 
 def test_the_page_fits_a_narrow_window(folder: Path, browser: webdriver.Chrome) -> None:
