@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import torch
 import torch.nn.functional as F
@@ -70,6 +71,14 @@ class Fatal(Plain):
 
     def forward(self, input: Tensor) -> Tensor:
         os.kill(os.getpid(), signal.SIGKILL)
+        return super().forward(input)
+
+
+class Hanging(Plain):
+    """Never answers."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        time.sleep(600)
         return super().forward(input)
 
 

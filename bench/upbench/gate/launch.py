@@ -26,8 +26,11 @@ from upbench.gate.observed import Closed
 from upbench.gate.trees import Side
 from upbench.processes import cores
 from upbench.processes.allocator import RETURNING_ENVIRONMENT, STEADY_ENVIRONMENT
-from upbench.processes.isolation import MOST_PADDING, QUIET_PROFILER
+from upbench.processes.isolation import QUIET_PROFILER
 from upbench.processes.rivals import RivalEndedError, side_by_side
+
+MOST_PADDING = 4096
+"""Bytes by which the environment may be larger than it must be: a page, after which the stack is aligned anew."""
 
 LOG_LINES = 3
 

@@ -48,7 +48,7 @@ def measure_limits(dtype: str, threads: int, device: str) -> Limits:
     """Measure both limits in this process."""
     torch.set_num_threads(threads)
     kind, place = DTYPES[dtype], use_device(device)
-    stopwatch = stopwatch_for(place)
+    stopwatch = stopwatch_for(place, threads)
     left, right = torch.randn(2, MATRIX_SIDE, MATRIX_SIDE, dtype=kind, device=place)
     product = torch.empty_like(left)
     image = torch.randn(1, CONV_CHANNELS, CONV_SIDE, CONV_SIDE, dtype=kind, device=place)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import random
 import resource
 import signal
 import sys
@@ -42,9 +41,6 @@ OWN_MODULES = {"PYTHONSAFEPATH": "1"}
 
 START_S = 120.0
 """Allowed for the server's imports."""
-
-MOST_PADDING = 4096
-"""Bytes by which the environment may be larger than it must be: a page, after which the stack is aligned anew."""
 
 MEMORY_SHARE = 0.9
 """Share of the machine's available memory that a worker may take before its allocations fail."""
@@ -170,8 +166,6 @@ class Isolation:
     def renew(self, steady: bool) -> None:
         """Let the next workers come from a new server, with an address space of its own.
 
-        Its environment has another size, which shifts the stack and with it timings (Mytkowicz et al., ASPLOS 2009).
-
         Args:
             steady: whether a pinned allocator takes huge pages, as for everything that is timed; what memory is used is
                 told exactly without.
@@ -183,9 +177,8 @@ class Isolation:
             while server.status() != psutil.STATUS_ZOMBIE:
                 time.sleep(0.001)
             self._context = None
-        padding = {"UPBENCH_PADDING": "x" * random.randrange(MOST_PADDING)}
         pinned = STEADY_ENVIRONMENT if steady else PINNED_ENVIRONMENT
-        self._environment = padding | (pinned if self.allocator == "pinned" else {})
+        self._environment = pinned if self.allocator == "pinned" else {}
         self._ensure_server()
 
     def call(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Outcome:

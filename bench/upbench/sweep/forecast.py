@@ -3,28 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from math import ceil
 
 import torch
 
 import upsample
 from upbench.cases.case import Case
+from upbench.machine.limits import Limits
 from upbench.processes.rivals import BLOCK_S, LEAST_ROUNDS
 from upbench.runtimes.workload import create_module
-from upbench.sweep.launching import LAUNCH_S, SHARE_S
+from upbench.sweep.launching import LAUNCH_S, SERVER_S, SHARE_S
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question
 
-NOMINAL_FLOPS_PER_S = 30e9
-NOMINAL_BYTES_PER_S = 5e9
-"""A modest core."""
+MODEST_CORE = Limits(flops_per_s=60e9, bytes_per_s=10e9)
+"""Stands for a machine whose limits are not measured yet."""
+
+SHARE_OF_LIMIT = 0.5
+"""That a call reaches, more or less."""
 
 EXAMINATION_S = 0.5
 """Of a case, both stages."""
 
 RENEWAL_S = 2.5
-"""Of importing torch anew, once for all launches of a pass."""
+"""Of importing torch anew."""
 
-START_S = 0.05
+START_S = 0.07
 """Of a process in a launch."""
 
 WARM_CALLS = 3
@@ -36,7 +40,7 @@ def estimated_minutes(cases: Sequence[Case], settings: SweepSettings) -> float:
     return left_s([Standing(own) for own in by_question(cases)], len(cases), settings, 0.0, call_s) / 60
 
 
-def estimated_call_s(case: Case) -> float:
+def estimated_call_s(case: Case, limits: Limits = MODEST_CORE) -> float:
     """A rough guess at one forward pass from the closed form; 0 for what is unsupported or unknown."""
     cell = case.cell
     if not upsample.class_of(case.upsampler).stated:
@@ -46,7 +50,7 @@ def estimated_call_s(case: Case) -> float:
     with torch.device("meta"):
         module = create_module(case)
     cost = upsample.cost(module, (cell.batch, cell.in_channels, cell.height, cell.width))
-    return cost.flops / NOMINAL_FLOPS_PER_S / cell.threads + cost.min_bytes / NOMINAL_BYTES_PER_S
+    return limits.attainable_s(cost.flops, cost.min_bytes) / SHARE_OF_LIMIT
 
 
 def left_s(
@@ -80,7 +84,7 @@ def left_s(
         launches_s += wanted * each_s
         least_s += max(FEWEST_LAUNCHES - done, 0) * each_s
         passes = max(passes, wanted)
-    launches_s += passes * RENEWAL_S
+    launches_s += min(passes, ceil(launches_s / SERVER_S)) * RENEWAL_S
     examinations_s = unexamined * EXAMINATION_S
     if settings.time_limit_s is not None:
         launches_s = max(least_s, min(launches_s, settings.time_limit_s - elapsed_s - examinations_s))

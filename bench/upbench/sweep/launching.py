@@ -18,6 +18,7 @@ from upbench.errors import UserError
 from upbench.processes import cores
 from upbench.processes.isolation import EndedError, Isolation, Outcome, Worker
 from upbench.processes.rivals import side_by_side
+from upbench.processes.stack import MOST_FRAMES
 from upbench.sweep import worker
 
 SHARE_S, LAUNCH_S = 0.04, 0.8
@@ -25,6 +26,10 @@ SHARE_S, LAUNCH_S = 0.04, 0.8
 
 A launch must outlast a neighbour's burst of work, which slows what needs much memory more than what does not.
 """
+
+SERVER_S = 10.0
+"""Of launches from one server of processes. To start another takes two to three seconds, and is worth it: what is drawn
+then, such as where libraries lie, is else the same in all launches."""
 
 SHORT_S = 0.01
 """Calls no longer than this are looked at twice before their number in a block is chosen."""
@@ -55,10 +60,10 @@ class Start:
     needs_bytes: Mapping[str, int]
     heap_bytes: Mapping[str, int]
 
-    def process(self, case: Case) -> Worker:
-        """A fresh process that races ``case``."""
+    def process(self, case: Case, depth: int) -> Worker:
+        """A fresh process that races ``case``, from a depth of the stack."""
         name = case.id
-        return self.isolation.start(worker.race, case, self.kept.get(name), self.heap_bytes.get(name, 0))
+        return self.isolation.start(worker.race, case, depth, self.kept.get(name), self.heap_bytes.get(name, 0))
 
 
 def launch(start: Start, cases: Sequence[Case], number: int, free_bytes: int, rng: random.Random) -> dict[str, Any]:
@@ -109,10 +114,12 @@ class _Racer:
     def __init__(self, process: Worker, timeout_s: float) -> None:
         self._process, self._timeout_s = process, timeout_s
         self.faults: list[float] = []
+        self.wall_s: list[float] = []
 
     def block(self, calls: int) -> float:
-        seconds, faults = self._process.ask(calls, self._timeout_s)
+        seconds, waited_s, faults = self._process.ask(calls, self._timeout_s)
         self.faults.append(faults)
+        self.wall_s.append(seconds + waited_s)
         return float(seconds)
 
     def call_s(self) -> float:
@@ -124,12 +131,14 @@ class _Racer:
 def _side_by_side(
     start: Start, cases: Sequence[Case], number: int, rng: random.Random
 ) -> tuple[dict[str, Any], list[float]]:
-    """The rivals' fields by case, and the control's blocks."""
+    """The rivals' fields by case, and what the control's blocks took with all waiting for a core."""
     cell = cases[0].cell
     ended: dict[str, Outcome] = {}
+    # The same for all, as whatever else a launch draws.
+    depth = rng.randrange(MOST_FRAMES)
     with ExitStack() as stack:
-        control = stack.enter_context(start.isolation.start(worker.race_control, cell.threads, cell.device))
-        processes = {case.id: stack.enter_context(start.process(case)) for case in rng.sample(cases, len(cases))}
+        control = stack.enter_context(start.isolation.start(worker.race_control, cell.threads, cell.device, depth))
+        processes = {case.id: stack.enter_context(start.process(case, depth)) for case in rng.sample(cases, len(cases))}
         racers = {}
         for name, process in ({"": control} | processes).items():
             try:
@@ -169,4 +178,4 @@ def _side_by_side(
                 "iterations": blocks.calls[place],
                 "page_faults_per_call": sum(racer.faults) / len(racer.faults),
             }
-    return fields, blocks.of(0)
+    return fields, racers[""].wall_s

@@ -7,6 +7,7 @@ alive at once. Passes go on for the rivals that are not yet known well enough, u
 
 from __future__ import annotations
 
+import math
 import random
 import tempfile
 import time
@@ -28,7 +29,7 @@ from upbench.progress import Watcher
 from upbench.records.record import Record, build_record
 from upbench.sweep import worker
 from upbench.sweep.forecast import estimated_call_s, left_s
-from upbench.sweep.launching import MachineError, Start, launch
+from upbench.sweep.launching import SERVER_S, MachineError, Start, launch
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question
 
@@ -193,8 +194,11 @@ class Sweep:
         heaps = {name: examined.heap_bytes for name, examined in self._examined.items()}
         start = Start(self._isolation, self.settings.timeout_s, kept, needs, heaps)
         number = max((len(standing.seconds) for standing in self._questions.values()), default=0)
+        served_s = math.inf
         while open_questions := self._open_questions():
-            self._isolation.renew(steady=True)
+            if served_s > SERVER_S:
+                self._isolation.renew(steady=True)
+                served_s = 0.0
             rng = random.Random(f"{self.settings.seed}-{number}")
             for label in rng.sample(open_questions, len(open_questions)):
                 standing = self._questions[label]
@@ -204,6 +208,7 @@ class Sweep:
                 entry = launch(start, rivals, number, self._free_bytes(rivals[0].cell.device), rng)
                 name = f"{number}-{uuid.uuid4().hex[:6]}"
                 self._write({"question": label, "launch": name, **entry}, f"{len(rivals)} rivals, {label}")
+                served_s += entry["seconds"]
             number += 1
 
     def _open_questions(self) -> list[str]:
@@ -243,6 +248,9 @@ class Sweep:
             dtype, threads, device = entry["of"]
             known = Limits(**entry["fields"]) if entry["outcome"] == "ok" else None
             self._limits[dtype, threads, device] = known
+            if known is not None:
+                alike = [case for case in self.cases if _limits_key(case) == (dtype, threads, device)]
+                self._call_s |= {case.id: estimated_call_s(case, known) for case in alike}
         elif "question" in entry:
             if entry["question"] in self._questions:
                 self._questions[entry["question"]].learn(entry)

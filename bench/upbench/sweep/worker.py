@@ -21,7 +21,8 @@ from upbench.machine.limits import Limits, measure_limits
 from upbench.processes import allocator
 from upbench.processes.control import Control
 from upbench.processes.isolation import Line
-from upbench.processes.stopwatch import stopwatch_for
+from upbench.processes.stack import call_at_depth
+from upbench.processes.stopwatch import Stopwatch, stopwatch_for
 from upbench.runtimes.workload import build, gradients_as_in, use_device
 
 # Decoded once in the server and shared by every worker; plain numpy, no operator of torch.
@@ -55,12 +56,13 @@ def examine(line: Line, case: Case, meter_names: tuple[str, ...], kept: Path | N
     line.send(measure(case, meter_names, kept))
 
 
-def race(line: Line, case: Case, kept: Path | None = None, heap_bytes: int = 0) -> None:
+def race(line: Line, case: Case, depth: int, kept: Path | None = None, heap_bytes: int = 0) -> None:
     """Build ``case``, say so, and time blocks of its calls; see :func:`serve_blocks`.
 
     Args:
         line: to whoever times the rivals.
         case: to be called.
+        depth: of the stack from which it is called.
         kept: as for :func:`measure`.
         heap_bytes: of memory to have from the system before the first call. A large output lies elsewhere in each of
             the first ten calls or so, and each time the system has to provide that memory, which costs up to four times
@@ -69,23 +71,26 @@ def race(line: Line, case: Case, kept: Path | None = None, heap_bytes: int = 0) 
     with gradients_as_in(case.cell):
         allocator.touch(heap_bytes)
         workload = build(case, kept)
-        serve_blocks(line, workload.call, workload.input.device)
+        stopwatch = stopwatch_for(workload.input.device, case.cell.threads)
+        call_at_depth(depth, lambda: serve_blocks(line, workload.call, stopwatch))
 
 
-def race_control(line: Line, threads: int, device: str) -> None:
+def race_control(line: Line, threads: int, device: str, depth: int) -> None:
     """The same for the control operator."""
     torch.set_num_threads(threads)
     with torch.inference_mode():
         place = use_device(device)
-        serve_blocks(line, Control(place), place)
+        control = Control(place)
+        control()
+        call_at_depth(depth, lambda: serve_blocks(line, control, stopwatch_for(place, threads)))
 
 
-def serve_blocks(line: Line, call: Callable[[], object], device: torch.device) -> None:
-    """Answer every request, a number of calls, with the mean seconds of a call and with its page faults.
+def serve_blocks(line: Line, call: Callable[[], object], stopwatch: Stopwatch) -> None:
+    """Answer every request, a number of calls, with three figures of the mean call.
 
-    The faults say whether the allocator keeps the memory, as pinning it wants.
+    They are its seconds, those for which it waited for a core besides, and its page faults, which say whether the
+    allocator keeps the memory, as pinning it wants.
     """
-    stopwatch = stopwatch_for(device)
     # A collection within a block would slow it by chance.
     gc.collect()
     gc.freeze()
@@ -94,7 +99,8 @@ def serve_blocks(line: Line, call: Callable[[], object], device: torch.device) -
     for calls in line.requests():
         before = _page_faults()
         seconds = stopwatch.block(call, calls)
-        line.send((seconds, (_page_faults() - before) / (calls + 1)))
+        waited_s = getattr(stopwatch, "waited_s", 0.0)
+        line.send((seconds, waited_s, (_page_faults() - before) / (calls + 1)))
 
 
 def _page_faults() -> int:

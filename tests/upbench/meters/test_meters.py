@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import gc
+import os
+import subprocess
+import sys
 import time
 from typing import Any
 
@@ -20,7 +23,7 @@ from upbench.meters.arithmetic import CountMismatchError
 from upbench.meters.cuda_memory import peak_cuda_memory
 from upbench.meters.tensor_memory import LiveTensors
 from upbench.processes.isolation import Isolation
-from upbench.processes.stopwatch import CudaEvents, WallClock
+from upbench.processes.stopwatch import CoreClock, CudaEvents, WallClock
 from upbench.runtimes.workload import Workload, build, prepare
 from upbench.sweep import worker
 from upbench.sweep.session import PRELOAD
@@ -309,3 +312,30 @@ def test_the_wall_clock_divides_a_round_by_its_calls() -> None:
     seconds = WallClock().rounds(lambda: calls.append(1), rounds=4, iterations=5)
     assert (len(calls), len(seconds)) == (20, 4)
     assert all(value > 0 for value in seconds)
+
+
+@pytest.mark.skipif(not CoreClock.exists(), reason="the system does not tell how long a process waited")
+def test_the_core_clock_leaves_out_the_time_in_which_another_process_had_the_core() -> None:
+    """Two processes on one core have half of it each; what the wall clock says besides is waiting."""
+    before = os.sched_getaffinity(0)
+    core = min(before)
+
+    def spin() -> int:
+        return sum(range(2_000_000))
+
+    clock, wall = CoreClock(), WallClock()
+    try:
+        os.sched_setaffinity(0, {core})
+        command = [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
+        with subprocess.Popen(command) as other:
+            time.sleep(0.5)
+            (own,), own_cpu = clock.rounds(spin, 1, 20), -time.process_time()
+            (both,) = wall.rounds(spin, 1, 20)
+            own_cpu += time.process_time()
+            other.kill()
+    finally:
+        os.sched_setaffinity(0, before)
+    assert clock.waited_s > 0
+    # The processor's own account of the same work.
+    assert own == pytest.approx(own_cpu / 20, rel=0.3)
+    assert own < both

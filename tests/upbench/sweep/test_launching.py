@@ -55,6 +55,14 @@ def test_one_that_cannot_run_or_kills_itself_costs_nobody_else_anything(isolatio
     assert [found["outcome"] for name, found in entry["rivals"].items() if "cuda" in name] == ["unsupported"]
 
 
+def test_one_that_hangs_is_ended_and_costs_nobody_else_anything(isolation: Isolation) -> None:
+    hanging = Case("tests.upbench.own_upsamplers:Hanging", Cell(2, 4, 4, 4, 8, 8))
+    start = Start(isolation, 10.0, {}, {}, {})
+    entry = launch(start, [*CASES, hanging], 0, PLENTY, random.Random(0))
+    assert entry["rivals"].pop(hanging.id) == {"outcome": "timeout", "reason": "no answer within 10 s"}
+    assert [found["outcome"] for found in entry["rivals"].values()] == ["ok"] * 3
+
+
 def test_without_memory_for_all_there_are_groups_with_the_control_in_each(isolation: Isolation) -> None:
     entry = launched(isolation, CASES, free_bytes=100, needs=40)
     assert entry["groups"] == 3

@@ -126,12 +126,14 @@ def test_every_case_is_examined_once_and_every_question_launched_until_it_is_set
         assert record.quantities["disturbed_share"] == pytest.approx(0.1)
 
 
-def test_memory_is_told_exactly_and_everything_timed_comes_from_a_new_server_each_pass(
-    swept: Callable[..., Sweep],
+@pytest.mark.parametrize(("seconds", "servers"), [(1.0, 1), (6.0, 4)])
+def test_memory_is_told_exactly_and_what_is_timed_comes_from_another_server_every_ten_seconds(
+    swept: Callable[..., Sweep], seconds: float, servers: int
 ) -> None:
     machine = FakeMachine()
+    machine.seconds = seconds
     swept(machine).run()
-    assert machine.renewed == [False] + [True] * 4
+    assert machine.renewed == [False] + [True] * servers
 
 
 def test_the_share_of_the_limit_is_the_attainable_time_over_the_latency(swept: Callable[..., Sweep]) -> None:
