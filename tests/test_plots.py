@@ -12,7 +12,8 @@ import upsample
 from tests.likeness import difference
 from upbench.gate.rates import read_trial
 from upbench.records.record import read_run
-from upbench.report import write_report, write_trial_report
+from upbench.records.repeatability import read_twins
+from upbench.report import write_report, write_trial_report, write_twins_report
 
 ROOT = Path(__file__).parent.parent
 REPORTS = {
@@ -62,6 +63,12 @@ def test_the_committed_plots_of_the_gates_trial_are_remade_from_its_records(tmp_
     skip_unless_made_with_these_versions()
     write_trial_report(read_trial(ROOT / "results" / "gate_trial.json"), tmp_path)
     assert_same(ROOT / "plots" / "gate", tmp_path)
+
+
+def test_the_committed_plots_of_the_sweeps_trial_are_remade_from_its_records(tmp_path: Path) -> None:
+    skip_unless_made_with_these_versions()
+    write_twins_report(read_twins(ROOT / "results" / "sweep_trial.json"), tmp_path)
+    assert_same(ROOT / "plots" / "trial", tmp_path)
 
 
 @pytest.mark.parametrize("run", [run for runs in REPORTS.values() for run in runs])

@@ -25,6 +25,7 @@ from upbench.gate.rates import (
     read_trial,
 )
 from upbench.records.record import Run, read_run
+from upbench.records.repeatability import contradictions, false_differences, half_width, read_twins, runs_of
 from upbench.report.claims import judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import findings
@@ -176,6 +177,20 @@ def test_the_gates_figures_are_those_of_its_trial() -> None:
         f"by 3 %, {found[0.03].count} of {found[0.03].of} benchmarks were found",
         f"by 5 %, {found[0.05].count} of {found[0.05].of}; by 10 %, {found[0.1].count} of {found[0.1].of}",
         f"A gate took {seconds:.0f} seconds (median)",
+    ):
+        assert figures in " ".join(README.split()), figures
+
+
+def test_how_often_a_report_is_wrong_is_what_its_trial_says() -> None:
+    trial = read_twins(ROOT / "results" / "sweep_trial.json")
+    quiet, busy = (runs_of(trial, kind) for kind in (False, True))
+    alarms, busy_alarms = false_differences(quiet), false_differences(busy)
+    opposite = [contradictions(runs) for runs in (quiet, busy)]
+    for figures in (
+        f"{alarms.count} of {alarms.of} identical pairs were called different on the quiet machine",
+        f"{busy_alarms.count} of {busy_alarms.of} beside a neighbour",
+        f"in opposite directions {sum(rate.count for rate in opposite)} times in {sum(rate.of for rate in opposite):,}",
+        f"±{half_width(quiet):.1%} and ±{half_width(busy):.1%} (median)".replace("%", " %"),
     ):
         assert figures in " ".join(README.split()), figures
 
