@@ -222,13 +222,15 @@ class Pair:
         closed, opened = self._open(nodeid, next_nodeid)
         if opened is None:
             return Measurement(closed)
-        blocks = side_by_side([_OpenBenchmark(process) for process in self.processes], opened, seconds, rng)
+        # Blocks of the same calls on both sides, whatever disturbed either of them when it was opened.
+        call_s = [min(opened)] * len(opened)
+        blocks = side_by_side([_OpenBenchmark(process) for process in self.processes], call_s, seconds, rng)
         for index, error in blocks.ended.items():
             assert isinstance(error, _ClosedError)
             return Measurement(self._failed(index, error.answer))
         reference, candidate = blocks.levels
-        call_s = float(np.median(blocks.of(0))), float(np.median(blocks.of(1)))
-        return Measurement(self._close(), candidate - reference, call_s)
+        medians = float(np.median(blocks.of(0))), float(np.median(blocks.of(1)))
+        return Measurement(self._close(), candidate - reference, medians)
 
     def examine(self, nodeid: str, next_nodeid: str | None, samples: int) -> Measurement:
         """Measure one benchmark's resident peak, and take what it states of itself."""
