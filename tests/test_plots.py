@@ -10,9 +10,9 @@ from matplotlib.testing.compare import compare_images
 
 import upsample
 from tests.likeness import difference
-from upbench.gate.rates import read_trial
+from upbench.gate.rates import TRIAL
 from upbench.records.record import read_run
-from upbench.records.repeatability import read_twins
+from upbench.records.repeatability import TWINS
 from upbench.report import write_report, write_trial_report, write_twins_report
 
 ROOT = Path(__file__).parent.parent
@@ -61,13 +61,13 @@ def assert_same(plots: Path, remade: Path) -> None:
 
 def test_the_committed_plots_of_the_gates_trial_are_remade_from_its_records(tmp_path: Path) -> None:
     skip_unless_made_with_these_versions()
-    write_trial_report(read_trial(ROOT / "results" / "gate_trial.json"), tmp_path)
+    write_trial_report(TRIAL.read(ROOT / "results" / "gate_trial.json"), tmp_path)
     assert_same(ROOT / "plots" / "gate", tmp_path)
 
 
 def test_the_committed_plots_of_the_sweeps_trial_are_remade_from_its_records(tmp_path: Path) -> None:
     skip_unless_made_with_these_versions()
-    write_twins_report(read_twins(ROOT / "results" / "sweep_trial.json"), tmp_path)
+    write_twins_report(TWINS.read(ROOT / "results" / "sweep_trial.json"), tmp_path)
     assert_same(ROOT / "plots" / "trial", tmp_path)
 
 

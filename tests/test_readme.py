@@ -17,15 +17,15 @@ from examples.rewrite_networks import HEADERS, rows
 from tests.likeness import difference
 from upbench.gate.rates import (
     SHARES,
+    TRIAL,
     detections,
     false_alarms,
     inconclusive,
     median_seconds,
     plain_false_alarms,
-    read_trial,
 )
 from upbench.records.record import Run, read_run
-from upbench.records.repeatability import contradictions, false_differences, half_width, read_twins, runs_of
+from upbench.records.repeatability import TWINS, contradictions, false_differences, half_width, runs_of
 from upbench.report.claims import judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import findings
@@ -164,7 +164,7 @@ def test_the_readme_is_read_in_one_sitting() -> None:
 
 
 def test_the_gates_figures_are_those_of_its_trial() -> None:
-    trial = read_trial(ROOT / "results" / "gate_trial.json")
+    trial = TRIAL.read(ROOT / "results" / "gate_trial.json")
     alarms, vague = false_alarms(trial), inconclusive(trial)
     plain = plain_false_alarms(trial, "median", 10)
     found = {share: detections(trial, share) for share in SHARES}
@@ -182,7 +182,7 @@ def test_the_gates_figures_are_those_of_its_trial() -> None:
 
 
 def test_how_often_a_report_is_wrong_is_what_its_trial_says() -> None:
-    trial = read_twins(ROOT / "results" / "sweep_trial.json")
+    trial = TWINS.read(ROOT / "results" / "sweep_trial.json")
     quiet, busy = (runs_of(trial, kind) for kind in (False, True))
     alarms, busy_alarms = false_differences(quiet), false_differences(busy)
     opposite = [contradictions(runs) for runs in (quiet, busy)]

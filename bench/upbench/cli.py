@@ -215,18 +215,18 @@ def report(
     ],
 ) -> None:
     """Write the report page, its tables and its charts from records alone."""
-    from upbench.gate.rates import is_trial, read_trial
-    from upbench.records.repeatability import is_trial_of_sweep, read_twins
+    from upbench.gate.rates import TRIAL
+    from upbench.records.repeatability import TWINS
 
-    trials = [file for file in files if is_trial(file) or is_trial_of_sweep(file)]
+    trials = [(file, kind) for file in files for kind in (TRIAL, TWINS) if kind.is_in(file)]
     if trials and len(files) > 1:
-        raise UsageError(f"{trials[0]} is a trial, which is reported alone.")
+        raise UsageError(f"{trials[0][0]} is a trial, which is reported alone.")
     if trials:
-        of_gate = is_trial(trials[0])
-        trial = read_trial(trials[0]) if of_gate else read_twins(trials[0])
+        (file, kind) = trials[0]
+        trial = kind.read(file)
         from upbench.report import write_trial_report, write_twins_report
 
-        for line in (write_trial_report if of_gate else write_twins_report)(trial, output_folder):
+        for line in (write_trial_report if kind == TRIAL else write_twins_report)(trial, output_folder):
             _say(f"• {line}")
         return
     runs = [_read(file) for file in files]

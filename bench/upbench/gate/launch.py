@@ -27,7 +27,7 @@ from upbench.gate.trees import Side
 from upbench.processes import cores
 from upbench.processes.allocator import RETURNING_ENVIRONMENT, STEADY_ENVIRONMENT
 from upbench.processes.isolation import QUIET_PROFILER
-from upbench.processes.rivals import RivalEndedError, side_by_side
+from upbench.processes.rivals import RivalEndedError, call_s_of, side_by_side
 
 MOST_PADDING = 4096
 """Bytes by which the environment may be larger than it must be: a page, after which the stack is aligned anew."""
@@ -222,12 +222,19 @@ class Pair:
         closed, opened = self._open(nodeid, next_nodeid)
         if opened is None:
             return Measurement(closed)
-        # Blocks of the same calls on both sides, whatever disturbed either of them when it was opened.
-        call_s = [min(opened)] * len(opened)
-        blocks = side_by_side([_OpenBenchmark(process) for process in self.processes], call_s, seconds, rng)
-        for index, error in blocks.ended.items():
-            assert isinstance(error, _ClosedError)
-            return Measurement(self._failed(index, error.answer))
+        rivals = [_OpenBenchmark(process) for process in self.processes]
+        # They were opened at the same time on the same core, so that each may have seemed to take twice as long as it
+        # does. And blocks are of the same calls on both sides, as many as the slower one has time for.
+        call_s = list(opened)
+        for index, rival in enumerate(rivals):
+            try:
+                call_s[index] = min(call_s[index], call_s_of(rival))
+            except _ClosedError as error:
+                return Measurement(self._failed(index, error.answer))
+        blocks = side_by_side(rivals, [max(call_s)] * len(rivals), seconds, rng)
+        for index, ended in blocks.ended.items():
+            assert isinstance(ended, _ClosedError)
+            return Measurement(self._failed(index, ended.answer))
         reference, candidate = blocks.levels
         medians = float(np.median(blocks.of(0))), float(np.median(blocks.of(1)))
         return Measurement(self._close(), candidate - reference, medians)

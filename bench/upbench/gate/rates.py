@@ -5,53 +5,23 @@ From the records of :mod:`upbench.gate.trial` alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from itertools import pairwise
-from pathlib import Path
 from statistics import median_high
 from typing import Any
 
 from pytest_benchmark.utils import PercentageRegressionCheck
 
-from upbench.errors import UserError
 from upbench.records.statistics import Rate
+from upbench.records.trials import TrialKind
 
-TRIAL = "upsample_bench_gate_trial"
-"""The key that makes a JSON file the records of a trial; its value is their schema."""
-
-SCHEMA = 1
+TRIAL = TrialKind("the gate", "upsample_bench_gate_trial", schema=1)
 
 SHARES = (0.03, 0.05, 0.10, 0.20)
 """Slowdowns injected in each run, one each in as many functions drawn at random."""
 
 PLAIN_CHECKS = tuple((field, percent) for percent in (5, 10) for field in ("median", "mean", "min"))
 """What ``--benchmark-compare-fail`` is asked about the plain runs."""
-
-
-class TrialFileError(UserError):
-    """A file does not hold a trial; one sentence says why."""
-
-
-def is_trial(path: Path) -> bool:
-    """Whether the file holds a trial rather than a run."""
-    with path.open(errors="replace") as file:
-        return TRIAL in file.read(200)
-
-
-def read_trial(path: Path) -> dict[str, Any]:
-    """Read a trial's records.
-
-    Raises:
-        TrialFileError: the file is damaged or of a later schema.
-    """
-    try:
-        document = json.loads(path.read_text())
-    except ValueError as error:
-        raise TrialFileError(f"{path} is damaged: it is not JSON ({error}).") from error
-    if not isinstance(document, dict) or document.get(TRIAL) != SCHEMA:
-        raise TrialFileError(f"{path} is no trial of schema {SCHEMA}.")
-    return document
 
 
 def false_alarms(document: Mapping[str, Any]) -> Rate:

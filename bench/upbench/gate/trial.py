@@ -27,7 +27,7 @@ from upbench.errors import UsageError, UserError
 from upbench.gate import decision, launch, live, observed, procedure, series
 from upbench.gate.injection import slow_down
 from upbench.gate.procedure import GateReport, GateSettings
-from upbench.gate.rates import SCHEMA, SHARES, TRIAL, read_trial, summary
+from upbench.gate.rates import SHARES, TRIAL, summary
 from upbench.gate.trees import Suite, run_git, scratch_folder
 from upbench.processes import allocator, rivals
 from upbench.progress import Silent
@@ -49,7 +49,8 @@ def run_trial(
 
     Raises:
         UsageError: too few functions to slow down.
-        TrialError: ``file`` holds another trial, or the suite does not pass.
+        TrialError: the suite does not pass.
+        TrialFileError: ``file`` holds another trial.
     """
     if slow and len(slow) < len(SHARES):
         raise UsageError(f"--slow is needed {len(SHARES)} times at least, for slowdowns that differ; got {len(slow)}.")
@@ -71,21 +72,15 @@ class _Trial:
         self._suite, self._settings, self._slow, self._file, self._console = suite, settings, slow, file, console
         commit = _git("rev-parse", "HEAD", folder=suite.root).strip()
         facts = {
-            TRIAL: SCHEMA,
             "command": _command(),
             "commit": commit,
             "code": code_digest(),
             "settings": {**asdict(settings), "reference": commit},
             "arguments": list(suite.arguments),
             "slow": list(slow),
+            "plain": [],
         }
-        self.document: dict[str, Any] = {**facts, "runs": [], "plain": []}
-        if file.exists():
-            kept = read_trial(file)
-            same = (TRIAL, "commit", "code", "settings", "arguments", "slow")
-            if any(kept.get(key) != json.loads(json.dumps(facts[key])) for key in same):
-                raise TrialError(f"{file} holds a trial of other code or settings; give another --output.")
-            self.document = kept
+        self.document = TRIAL.resumed(file, facts, ("commit", "code", "settings", "arguments", "slow"))
 
     def go_on(self, identical: int, slowed: int) -> None:
         """Make what is missing, the kinds by turns, so that a trial that is cut short is balanced."""

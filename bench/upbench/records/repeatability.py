@@ -5,27 +5,18 @@ From the records of :mod:`upbench.sweep.twins` alone: whole runs, some of them b
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations, pairwise
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-from upbench.errors import UserError
 from upbench.records.statistics import CONFIDENCE, Comparison, Rate, compare_levels
+from upbench.records.trials import TrialKind
 
-TWINS = "upsample_bench_sweep_trial"
-"""The key that makes a JSON file the records of a trial; its value is their schema."""
-
-SCHEMA = 1
+TWINS = TrialKind("a sweep", "upsample_bench_sweep_trial", schema=1)
 
 KINDS = {False: "quiet machine", True: "beside the neighbour"}
-
-
-class TwinsFileError(UserError):
-    """A file does not hold a trial of a sweep; one sentence says why."""
 
 
 @dataclass(frozen=True)
@@ -44,27 +35,6 @@ class RivalPair:
     def sign(self) -> int:
         """1 where the first is called slower, -1 where it is called faster, 0 where they cannot be told apart."""
         return (1 if self.comparison.ratio.estimate > 1 else -1) if self.called else 0
-
-
-def is_trial_of_sweep(path: Path) -> bool:
-    """Whether the file holds a trial rather than a run."""
-    with path.open(errors="replace") as file:
-        return TWINS in file.read(200)
-
-
-def read_twins(path: Path) -> dict[str, Any]:
-    """Read a trial's records.
-
-    Raises:
-        TwinsFileError: the file is damaged or of a later schema.
-    """
-    try:
-        document = json.loads(path.read_text())
-    except ValueError as error:
-        raise TwinsFileError(f"{path} is damaged: it is not JSON ({error}).") from error
-    if not isinstance(document, dict) or document.get(TWINS) != SCHEMA:
-        raise TwinsFileError(f"{path} is no trial of a sweep of schema {SCHEMA}.")
-    return document
 
 
 def runs_of(document: Mapping[str, Any], busy: bool) -> list[Mapping[str, Any]]:

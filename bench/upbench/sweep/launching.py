@@ -17,7 +17,7 @@ from upbench.cases.case import Case
 from upbench.errors import UserError
 from upbench.processes import cores
 from upbench.processes.isolation import EndedError, Isolation, Outcome, Worker
-from upbench.processes.rivals import side_by_side
+from upbench.processes.rivals import call_s_of, side_by_side
 from upbench.processes.stack import MOST_FRAMES
 from upbench.sweep import worker
 
@@ -31,8 +31,8 @@ SERVER_S = 10.0
 """Of launches from one server of processes. To start another takes two to three seconds, and is worth it: what is drawn
 then, such as where libraries lie, is else the same in all launches."""
 
-SHORT_S = 0.01
-"""Calls no longer than this are looked at twice before their number in a block is chosen."""
+CONTROL = "control"
+"""Its name among the rivals of a launch; a case's name says more."""
 
 MEMORY_SHARE = 0.6
 """Of the free memory that the rivals of a launch may take together."""
@@ -122,11 +122,6 @@ class _Racer:
         self.wall_s.append(seconds + waited_s)
         return float(seconds)
 
-    def call_s(self) -> float:
-        """Seconds of one call, roughly."""
-        first = self.block(1)
-        return first if first > SHORT_S else min(first, self.block(1))
-
 
 def _side_by_side(
     start: Start, cases: Sequence[Case], number: int, rng: random.Random
@@ -140,7 +135,7 @@ def _side_by_side(
         control = stack.enter_context(start.isolation.start(worker.race_control, cell.threads, cell.device, depth))
         processes = {case.id: stack.enter_context(start.process(case, depth)) for case in rng.sample(cases, len(cases))}
         racers = {}
-        for name, process in ({"": control} | processes).items():
+        for name, process in ({CONTROL: control} | processes).items():
             try:
                 process.receive(start.timeout_s)
                 racer = _Racer(process, start.timeout_s)
@@ -152,24 +147,22 @@ def _side_by_side(
         call_s = {}
         for name, racer in list(racers.items()):
             try:
-                call_s[name] = racer.call_s()
+                call_s[name] = call_s_of(racer)
             except EndedError as error:
                 ended[name] = error.outcome
                 del racers[name]
-        if "" in ended:
-            raise MachineError(f"the control operator cannot run on this machine: {ended[''].reason}")
+        _check_control(ended)
         blocks = side_by_side(list(racers.values()), list(call_s.values()), max(LAUNCH_S, SHARE_S * len(racers)), rng)
     for place, end in blocks.ended.items():
         assert isinstance(end, EndedError)
         ended[list(racers)[place]] = end.outcome
-    if "" in ended:
-        raise MachineError(f"the control operator cannot run on this machine: {ended[''].reason}")
+    _check_control(ended)
     fields: dict[str, Any] = {
         name: {"outcome": outcome.kind, "reason": outcome.reason} for name, outcome in ended.items()
     }
     anchor, *levels = blocks.levels
     for place, (name, racer) in enumerate(racers.items()):
-        if name and name not in ended:
+        if name != CONTROL and name not in ended:
             fields[name] = {
                 "outcome": "ok",
                 "reason": None,
@@ -178,4 +171,9 @@ def _side_by_side(
                 "iterations": blocks.calls[place],
                 "page_faults_per_call": sum(racer.faults) / len(racer.faults),
             }
-    return fields, racers[""].wall_s
+    return fields, racers[CONTROL].wall_s
+
+
+def _check_control(ended: Mapping[str, Outcome]) -> None:
+    if CONTROL in ended:
+        raise MachineError(f"the control operator cannot run on this machine: {ended[CONTROL].reason}")

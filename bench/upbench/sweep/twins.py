@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
@@ -16,7 +15,7 @@ from upbench.machine import fingerprint as machine
 from upbench.processes.isolation import Isolation
 from upbench.progress import Watcher
 from upbench.records.record import Record, write_whole
-from upbench.records.repeatability import SCHEMA, TWINS, TwinsFileError, read_twins, summary
+from upbench.records.repeatability import TWINS, summary
 from upbench.sweep.neighbour import neighbour
 from upbench.sweep.schedule import MemoryLog, Sweep
 from upbench.sweep.session import preload_for
@@ -29,25 +28,17 @@ def run_twins(
     """Make so many whole runs of each kind, those that ``file`` already holds included, and yield what came out.
 
     Raises:
-        TwinsFileError: ``file`` holds another trial.
+        TrialFileError: ``file`` holds another trial.
     """
     both = [replace(case, twin=twin) for case in cases for twin in (False, True)]
     facts = {
-        TWINS: SCHEMA,
         **machine.provenance(),
         "commit": machine.commit_info().get("id"),
         "fingerprint": machine.machine_info()["fingerprint"],
         "settings": asdict(settings),
         "cases": [case.id for case in cases],
     }
-    document: dict[str, Any] = {**facts, "runs": []}
-    if file.exists():
-        document = read_twins(file)
-        same = ("source", "settings", "cases", "fingerprint")
-        if any(document.get(key) != json.loads(json.dumps(facts[key])) for key in same):
-            raise TwinsFileError(
-                f"{file} holds a trial of other code, settings or another machine; give another --output."
-            )
+    document = TWINS.resumed(file, facts, ("source", "settings", "cases", "fingerprint"))
     runs = document["runs"]
     while (busy := _next_kind(runs, wanted)) is not None:
         start = time.monotonic()

@@ -22,17 +22,13 @@ from upbench.gate.decision import decide
 from upbench.gate.observed import Closed, Observed
 from upbench.gate.procedure import GateReport, GateSettings
 from upbench.gate.rates import (
-    SCHEMA,
     SHARES,
     TRIAL,
-    TrialFileError,
     detections,
     false_alarms,
     inconclusive,
-    is_trial,
     median_seconds,
     plain_false_alarms,
-    read_trial,
     summary,
     table,
 )
@@ -40,6 +36,7 @@ from upbench.gate.series import Rule, Series
 from upbench.gate.trees import Suite
 from upbench.gate.trial import TrialError, run_trial
 from upbench.records.statistics import Rate
+from upbench.records.trials import TrialFileError
 
 NAMES = ("first", "second", "third", "fourth")
 SLOW = tuple(f"package.code:{name}" for name in NAMES)
@@ -105,7 +102,7 @@ def go(suite: Suite, tmp_path: Path, gates: Gates) -> Callable[..., dict[str, An
         settings = changed.get("settings", SETTINGS)
         numbers = (count, changed.get("slowed", count))
         list(run_trial(changed.get("suite", suite), settings, *numbers, slow, file, Console(quiet=True)))
-        return read_trial(file)
+        return TRIAL.read(file)
 
     return run
 
@@ -187,31 +184,31 @@ def test_what_was_made_before_an_interrupt_is_kept(
     gates.fail_at = 2
     with pytest.raises(KeyboardInterrupt):
         go(5)
-    assert len(read_trial(tmp_path / "deep" / "trial.json")["runs"]) == 2
+    assert len(TRIAL.read(tmp_path / "deep" / "trial.json")["runs"]) == 2
     assert [file.name for file in (tmp_path / "deep").iterdir()] == ["trial.json"]
 
 
 @pytest.mark.parametrize(
-    "changed",
+    ("changed", "named"),
     [
-        {"settings": GateSettings("HEAD", Rule(tolerance=0.02), budget_s=7.0)},
-        {"settings": GateSettings("HEAD", budget_s=8.0)},
-        {"slow": SLOW},
+        ({"settings": GateSettings("HEAD", Rule(tolerance=0.02), budget_s=7.0)}, "settings"),
+        ({"settings": GateSettings("HEAD", budget_s=8.0), "slow": SLOW}, "settings, slow"),
+        ({"slow": SLOW}, "slow"),
     ],
     ids=["tolerance", "budget", "slow"],
 )
 def test_a_trial_with_other_settings_is_not_gone_on_with(
-    go: Callable[..., dict[str, Any]], changed: dict[str, Any]
+    go: Callable[..., dict[str, Any]], changed: dict[str, Any], named: str
 ) -> None:
     before = go(1)
-    with pytest.raises(TrialError, match=r"holds a trial of other code or settings; give another --output\."):
+    with pytest.raises(TrialFileError, match=rf"differs from this one in {named}; give another --output\."):
         go(2, **changed)
     assert go(1) == before
 
 
 def test_a_trial_of_another_suite_is_not_gone_on_with(go: Callable[..., dict[str, Any]], suite: Suite) -> None:
     go(1)
-    with pytest.raises(TrialError, match="other code or settings"):
+    with pytest.raises(TrialFileError, match="in arguments;"):
         go(2, suite=Suite(("test_it.py", "-k", "x"), suite.root, suite.folder))
 
 
@@ -220,7 +217,7 @@ def test_a_trial_of_another_gate_is_not_gone_on_with(
 ) -> None:
     go(1)
     monkeypatch.setattr(trial, "code_digest", lambda: "0123456789abcdef")
-    with pytest.raises(TrialError, match="other code or settings"):
+    with pytest.raises(TrialFileError, match="in code;"):
         go(2)
 
 
@@ -240,15 +237,15 @@ def test_a_file_that_holds_no_trial_is_refused(text: str, said: str, tmp_path: P
     file = tmp_path / "trial.json"
     file.write_text(text)
     with pytest.raises(TrialFileError, match=said):
-        read_trial(file)
+        TRIAL.read(file)
 
 
 def test_a_trial_is_known_by_its_beginning(go: Callable[..., dict[str, Any]], tmp_path: Path) -> None:
     go(1)
     other = tmp_path / "other.json"
     other.write_text(json.dumps({"benchmarks": []}))
-    assert is_trial(tmp_path / "deep" / "trial.json")
-    assert not is_trial(other)
+    assert TRIAL.is_in(tmp_path / "deep" / "trial.json")
+    assert not TRIAL.is_in(other)
 
 
 @given(of=st.integers(1, 500), data=st.data())
@@ -275,7 +272,7 @@ def gate(outcome: str, injected: float = 0.0, *kinds: str, seconds: float = 1.0)
 
 
 RUNS = {
-    TRIAL: SCHEMA,
+    TRIAL.key: TRIAL.schema,
     "plain": [],
     "runs": [
         gate("pass", 0.0, "same", "regression", seconds=3.0),
@@ -343,6 +340,6 @@ def test_the_summary_leaves_out_what_was_not_tried() -> None:
 
 def test_the_page_says_what_the_committed_trial_says() -> None:
     root = Path(__file__).parents[3]
-    lines = table(read_trial(root / "results" / "gate_trial.json"))
+    lines = table(TRIAL.read(root / "results" / "gate_trial.json"))
     text = tabulate(lines, headers=("asked", "came out"), tablefmt="github", disable_numparse=True)
     assert text in (root / "docs" / "gate.md").read_text()

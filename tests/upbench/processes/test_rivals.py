@@ -12,7 +12,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import trim_mean
 
-from upbench.processes.rivals import BLOCK_S, LEAST_ROUNDS, MOST_ROUNDS, Blocks, RivalEndedError, side_by_side
+from upbench.processes.rivals import (
+    BLOCK_S,
+    LEAST_ROUNDS,
+    MOST_ROUNDS,
+    Blocks,
+    RivalEndedError,
+    call_s_of,
+    side_by_side,
+)
 
 
 class Clockwork:
@@ -116,3 +124,12 @@ def test_nobody_races_alone_against_those_that_have_ended() -> None:
     blocks, rivals, _ = raced([1e-3, 2e-3], r0=2)
     assert list(blocks.ended) == [0]
     assert len(rivals[1].calls) <= 3
+
+
+@pytest.mark.parametrize(("blocks", "call_s"), [([3e-3, 1e-3], 1e-3), ([1e-3, 3e-3], 1e-3), ([0.2], 0.2)])
+def test_a_disturbance_does_not_make_a_short_call_seem_long_and_a_long_one_is_made_once(
+    blocks: list[float], call_s: float
+) -> None:
+    rival = Clockwork(0, [], lambda number: blocks[number - 1])
+    assert call_s_of(rival) == call_s
+    assert rival.calls == [1] * len(blocks)

@@ -10,20 +10,18 @@ import numpy as np
 import pytest
 
 from upbench.records.repeatability import (
-    SCHEMA,
     TWINS,
-    TwinsFileError,
     cells_with_a_false_difference,
     contradictions,
     false_differences,
     half_width,
     headers,
-    read_twins,
     summary,
     table,
     within_each_other,
 )
 from upbench.records.statistics import Rate
+from upbench.records.trials import TrialFileError
 
 
 def run(*means: float, spread: float = 0.01, seed: int = 0, busy: bool = False) -> dict[str, Any]:
@@ -38,7 +36,7 @@ def run(*means: float, spread: float = 0.01, seed: int = 0, busy: bool = False) 
 
 
 def document(*runs: dict[str, Any]) -> dict[str, Any]:
-    return {TWINS: SCHEMA, "runs": list(runs)}
+    return {TWINS.key: TWINS.schema, "runs": list(runs)}
 
 
 def test_identical_code_that_is_called_different_is_counted_in_pairs_and_in_questions() -> None:
@@ -79,13 +77,13 @@ def test_the_table_has_a_column_for_each_kind_of_run() -> None:
     assert {len(row) for row in table(document(run(0.0, 0.0)))} == {2}
 
 
-@pytest.mark.parametrize("text", ["{", "[]", '{"runs": []}', f'{{"{TWINS}": 99}}'])
+@pytest.mark.parametrize("text", ["{", "[]", '{"runs": []}', f'{{"{TWINS.key}": 99}}'])
 def test_a_file_that_holds_no_trial_gets_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "trial.json").write_text(text)
-    with pytest.raises(TwinsFileError, match=r"trial\.json is"):
-        read_twins(tmp_path / "trial.json")
+    with pytest.raises(TrialFileError, match=r"trial\.json is"):
+        TWINS.read(tmp_path / "trial.json")
 
 
 def test_a_trial_is_read_as_it_was_written(tmp_path: Path) -> None:
     (tmp_path / "trial.json").write_text(json.dumps(document(run(0.0, 0.0))))
-    assert read_twins(tmp_path / "trial.json") == document(run(0.0, 0.0))
+    assert TWINS.read(tmp_path / "trial.json") == document(run(0.0, 0.0))

@@ -14,7 +14,7 @@ from tests.upbench.synthetic import case, measured
 from upbench.cases.case import Case
 from upbench.progress import Silent
 from upbench.records.record import Record
-from upbench.records.repeatability import TwinsFileError
+from upbench.records.trials import TrialFileError
 from upbench.report import write_twins_report
 from upbench.sweep import neighbour, twins
 from upbench.sweep.settings import SweepSettings
@@ -68,7 +68,7 @@ def test_a_trial_goes_on_where_it_was_and_not_with_other_settings(
     for wanted, made in ((1, 2), (1, 2), (2, 4)):
         list(twins.run_twins(CASES, SweepSettings(), wanted, file, Silent()))
         assert len(sweeps) == made
-    with pytest.raises(TwinsFileError, match="holds a trial of other code, settings or another machine"):
+    with pytest.raises(TrialFileError, match="differs from this one in settings; give"):
         list(twins.run_twins(CASES, SweepSettings(seed=1), 3, file, Silent()))
 
 
