@@ -31,7 +31,7 @@ from upbench.sweep import worker
 from upbench.sweep.forecast import estimated_call_s, left_s
 from upbench.sweep.launching import SERVER_S, MachineError, Start, launch
 from upbench.sweep.settings import SweepSettings
-from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question
+from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question, most_open
 
 ONCE: tuple[meters.Stage, ...] = ("examine", "alone")
 """The stages of an examination, which take one process each."""
@@ -212,11 +212,13 @@ class Sweep:
             number += 1
 
     def _open_questions(self) -> list[str]:
-        return [
-            label
-            for label, standing in self._questions.items()
-            if not self._out_of_time(standing) and standing.open_cases(self.settings)
-        ]
+        return most_open(
+            {
+                label: standing
+                for label, standing in self._questions.items()
+                if not self._out_of_time(standing) and standing.open_cases(self.settings)
+            }
+        )
 
     def _out_of_time(self, standing: Standing) -> bool:
         """Whether the sweep's time ends before another launch, and the question has the fewest that it needs."""

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from statistics import median
+from math import inf
+from statistics import median, median_high
 from typing import Any, Literal
 
 from upbench.cases.case import Case
@@ -115,6 +116,15 @@ class Standing:
         known = [each.ratio.relative_half_width for each in found if each is not None]
         return median(known) if known else None
 
+    def lead_half_width(self) -> float:
+        """How closely it is known by how much the fastest leads: infinite where nothing is known of it yet."""
+        timed = sorted(
+            (case for case in self.running if case.id in self.launches),
+            key=lambda case: median(self._levels(case).values()),
+        )
+        found = self._compare(timed[1], timed[0]) if len(timed) > 1 else None
+        return inf if found is None else found.ratio.relative_half_width
+
     def launches_of(self, case: Case, busy_share: Mapping[str, float]) -> list[Launch]:
         """The launches of a case, with how busy the machine was in each of them."""
         return [replace(each, busy_share=busy_share[each.id]) for each in self.launches.get(case.id, ())]
@@ -124,6 +134,18 @@ class Standing:
 
     def _compare(self, a: Case, b: Case) -> Comparison | None:
         return compare_levels(self._levels(a), self._levels(b))
+
+
+def most_open(questions: Mapping[str, Standing]) -> list[str]:
+    """Which of the open questions to launch next: all, until each has the fewest launches; then those least answered.
+
+    These are the half of which the lead of the fastest rival is known least closely.
+    """
+    if any(len(each.seconds) < FEWEST_LAUNCHES for each in questions.values()):
+        return list(questions)
+    widths = {label: each.lead_half_width() for label, each in questions.items()}
+    middle = median_high(widths.values()) if widths else inf
+    return [label for label, width in widths.items() if width >= middle]
 
 
 def by_question(cases: Sequence[Case]) -> list[list[Case]]:
