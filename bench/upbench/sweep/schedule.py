@@ -31,7 +31,7 @@ from upbench.sweep import worker
 from upbench.sweep.forecast import estimated_call_s, left_s
 from upbench.sweep.launching import SERVER_S, MachineError, Start, launch
 from upbench.sweep.settings import SweepSettings
-from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question, most_open
+from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question, next_pass
 
 ONCE: tuple[meters.Stage, ...] = ("examine", "alone")
 """The stages of an examination, which take one process each."""
@@ -200,7 +200,7 @@ class Sweep:
                 self._isolation.renew(steady=True)
                 served_s = 0.0
             rng = random.Random(f"{self.settings.seed}-{number}")
-            for label in rng.sample(open_questions, len(open_questions)):
+            for label in next_pass(open_questions, rng):
                 standing = self._questions[label]
                 if self._out_of_time(standing):
                     continue
@@ -211,14 +211,12 @@ class Sweep:
                 served_s += entry["seconds"]
             number += 1
 
-    def _open_questions(self) -> list[str]:
-        return most_open(
-            {
-                label: standing
-                for label, standing in self._questions.items()
-                if not self._out_of_time(standing) and standing.open_cases(self.settings)
-            }
-        )
+    def _open_questions(self) -> dict[str, Standing]:
+        return {
+            label: standing
+            for label, standing in self._questions.items()
+            if not self._out_of_time(standing) and standing.open_cases(self.settings)
+        }
 
     def _out_of_time(self, standing: Standing) -> bool:
         """Whether the sweep's time ends before another launch, and the question has the fewest that it needs."""

@@ -7,10 +7,11 @@ were alive at once.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import inf
-from statistics import median, median_high
+from statistics import median
 from typing import Any, Literal
 
 from upbench.cases.case import Case
@@ -136,16 +137,17 @@ class Standing:
         return compare_levels(self._levels(a), self._levels(b))
 
 
-def most_open(questions: Mapping[str, Standing]) -> list[str]:
-    """Which of the open questions to launch next: all, until each has the fewest launches; then those least answered.
+def next_pass(questions: Mapping[str, Standing], rng: random.Random) -> list[str]:
+    """Which of the open questions to launch next, and in which order.
 
-    These are the half of which the lead of the fastest rival is known least closely.
+    All of them at random, until each has the fewest launches. Then the half of which the lead of the fastest rival is
+    known least closely, and of these the least known first, as the time may end at any of them.
     """
     if any(len(each.seconds) < FEWEST_LAUNCHES for each in questions.values()):
-        return list(questions)
+        return rng.sample(list(questions), len(questions))
     widths = {label: each.lead_half_width() for label, each in questions.items()}
-    middle = median_high(widths.values()) if widths else inf
-    return [label for label, width in widths.items() if width >= middle]
+    ordered = sorted(widths, key=widths.__getitem__, reverse=True)
+    return ordered[: (len(ordered) + 1) // 2]
 
 
 def by_question(cases: Sequence[Case]) -> list[list[Case]]:
