@@ -20,6 +20,7 @@ from upbench.sweep import schedule, worker
 from upbench.sweep.launching import Start
 from upbench.sweep.schedule import MemoryLog, Sweep
 from upbench.sweep.settings import SweepSettings
+from upbench.sweep.standing import FEWEST_LAUNCHES
 
 CASES = [case(name, scale) for scale in (2, 3) for name in ("nearest_conv", "subpixel", "transposed")]
 SPEED = {"nearest_conv": 3.0, "subpixel": 1.0, "transposed": 2.0, "pre_upsampling": 4.0}
@@ -183,7 +184,7 @@ def test_passes_go_over_the_questions_in_an_order_that_changes(swept: Callable[.
     cases = [case("subpixel", scale) for scale in (2, 3, 4)]
     machine = FakeMachine()
     swept(machine, cases=cases).run()
-    passes = [tuple(names for (names,) in machine.launches[start : start + 3]) for start in range(0, 18, 3)]
+    passes = [tuple(names for (names,) in machine.launches[start : start + 3]) for start in range(0, 3 * FEWEST_LAUNCHES, 3)]
     assert all(set(one_pass) == {each.id for each in cases} for one_pass in passes)
     assert len(set(passes)) > 1
 
