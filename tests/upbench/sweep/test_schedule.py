@@ -184,7 +184,8 @@ def test_passes_go_over_the_questions_in_an_order_that_changes(swept: Callable[.
     cases = [case("subpixel", scale) for scale in (2, 3, 4)]
     machine = FakeMachine()
     swept(machine, cases=cases).run()
-    passes = [tuple(names for (names,) in machine.launches[start : start + 3]) for start in range(0, 3 * FEWEST_LAUNCHES, 3)]
+    starts = range(0, 3 * FEWEST_LAUNCHES, 3)
+    passes = [tuple(names for (names,) in machine.launches[start : start + 3]) for start in starts]
     assert all(set(one_pass) == {each.id for each in cases} for one_pass in passes)
     assert len(set(passes)) > 1
 
