@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from upbench.cli import app
-from upbench.gate.rates import SCHEMA, TRIAL
+from upbench.gate.rates import TRIAL
 from upbench.report import write_trial_report
 
 
@@ -27,7 +27,7 @@ def trial() -> dict[str, Any]:
     slowed = {"a:f": 0.03, "b:g": 0.1}
     plain = [{"case0": dict.fromkeys(("median", "mean", "min"), seconds)} for seconds in (1.0, 1.08, 1.0, 1.02)]
     runs = [gate("pass", 40, {}, 0), gate("regression", 60, slowed, 2), gate("inconclusive", 44, {}, 0)]
-    return {TRIAL: SCHEMA, "runs": [*runs, gate("regression", 66, slowed, 1)], "plain": plain}
+    return {TRIAL.key: TRIAL.schema, "runs": [*runs, gate("regression", 66, slowed, 1)], "plain": plain}
 
 
 def test_the_table_says_how_often_and_how_sure(trial: dict[str, Any], tmp_path: Path) -> None:
@@ -64,6 +64,6 @@ def test_upbench_report_knows_a_trial_from_a_run(trial: dict[str, Any], tmp_path
 
 def test_a_trial_of_a_later_schema_is_refused(trial: dict[str, Any], tmp_path: Path) -> None:
     file = tmp_path / "trial.json"
-    file.write_text(json.dumps({**trial, TRIAL: SCHEMA + 1}))
+    file.write_text(json.dumps({**trial, TRIAL.key: TRIAL.schema + 1}))
     result = CliRunner().invoke(app, ["report", str(file), "--output", str(tmp_path / "plots")])
-    assert "no trial of schema" in str(result.exception)
+    assert "no trial of the gate of schema" in str(result.exception)
