@@ -68,8 +68,12 @@ class Standing:
 
     def fastest(self) -> Case | None:
         """The one that takes the least, as far as that is known."""
+        return next(iter(self._ranked()), None)
+
+    def _ranked(self) -> list[Case]:
+        """Those that have been launched, the one that takes the least first."""
         timed = [case for case in self.running if case.id in self.launches]
-        return min(timed, key=lambda case: median(self._levels(case).values()), default=None)
+        return sorted(timed, key=lambda case: median(self._levels(case).values()))
 
     def settled_by(self, case: Case, settings: SweepSettings) -> Reason | None:
         """Why a case needs no more launches, or None if it does."""
@@ -119,11 +123,8 @@ class Standing:
 
     def lead_half_width(self) -> float:
         """How closely it is known by how much the fastest leads: infinite where nothing is known of it yet."""
-        timed = sorted(
-            (case for case in self.running if case.id in self.launches),
-            key=lambda case: median(self._levels(case).values()),
-        )
-        found = self._compare(timed[1], timed[0]) if len(timed) > 1 else None
+        ranked = self._ranked()
+        found = self._compare(ranked[1], ranked[0]) if len(ranked) > 1 else None
         return inf if found is None else found.ratio.relative_half_width
 
     def launches_of(self, case: Case, busy_share: Mapping[str, float]) -> list[Launch]:
