@@ -73,8 +73,10 @@ def left_s(
     seen = [
         (standing.seconds[-1], guess) for standing, guess in zip(standings, guessed, strict=True) if standing.seconds
     ]
-    # The closed forms tell what is slower than what, and the launches so far how slow this machine is.
-    factor = sum(seconds for seconds, _ in seen) / sum(guess for _, guess in seen) if seen else 1.0
+    # The closed forms tell what is slower than what, and the launches so far how slow this machine is. The first of
+    # them may have met a burst of a neighbour's, so that the closed forms count as a launch of their own.
+    seen.append((mean_guess := sum(guessed) / len(guessed), mean_guess))
+    factor = sum(seconds for seconds, _ in seen) / sum(guess for _, guess in seen)
     launches_s = least_s = passes = 0.0
     for standing, guess in zip(standings, guessed, strict=True):
         done, each_s = len(standing.seconds), standing.seconds[-1] if standing.seconds else factor * guess

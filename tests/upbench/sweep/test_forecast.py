@@ -36,7 +36,15 @@ def test_a_settled_question_needs_nothing_and_one_that_failed_neither() -> None:
 
 def test_what_was_not_launched_yet_is_guessed_from_what_was() -> None:
     slow, fast = (left_s([after(6, seconds=s), Standing([LARGE])], 0, SETTINGS, 1.0, CALL_S) for s in (8.0, 2.0))
-    assert slow > 3 * fast
+    assert slow > 1.5 * fast
+
+
+def test_one_launch_that_met_a_neighbour_does_not_decide_how_long_all_others_take() -> None:
+    waiting = [Standing([SMALL]) for _ in range(5)]
+    usual_s = left_s([after(0), *waiting], 0, SETTINGS, 1.0, CALL_S)
+    guess_s = usual_s / SETTINGS.least_launches / 6
+    after_one_s = left_s([after(1, seconds=3 * guess_s), *waiting], 0, SETTINGS, 1.0, CALL_S)
+    assert usual_s < after_one_s < 2.2 * usual_s
 
 
 def test_a_time_limit_bounds_what_is_left_but_for_the_fewest_launches() -> None:
