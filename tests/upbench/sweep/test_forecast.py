@@ -44,7 +44,7 @@ def test_one_launch_that_met_a_neighbour_does_not_decide_how_long_all_others_tak
     usual_s = left_s([after(0), *waiting], 0, SETTINGS, 1.0, CALL_S)
     guess_s = usual_s / SETTINGS.least_launches / 6
     after_one_s = left_s([after(1, seconds=3 * guess_s), *waiting], 0, SETTINGS, 1.0, CALL_S)
-    assert usual_s < after_one_s < 2.2 * usual_s
+    assert usual_s < after_one_s < 2.4 * usual_s
 
 
 def test_a_time_limit_bounds_what_is_left_but_for_the_fewest_launches() -> None:
