@@ -16,7 +16,7 @@ from typing import Literal
 import psutil
 import torch
 
-from upbench.processes import allocator, cores
+from upbench.processes import allocator, container, cores
 from upbench.processes.control import Control
 from upbench.processes.disturbance import CONTROL_TOLERANCE, busy_share, quiet_time
 from upbench.processes.stopwatch import WallClock
@@ -55,7 +55,10 @@ def examine() -> list[Finding]:
 
 def check_cores() -> Finding:
     """A second core takes the operating system's own work off the measured one."""
-    count = len(cores.usable())
+    count, quota = len(cores.usable()), container.cpu_quota()
+    if quota < count:
+        advice = "Use no more threads than that: whoever spends a container's time is stopped until the next period."
+        return Finding("cores", "caution", f"{count} usable cores, {quota:g} cores' time for this container", advice)
     if count < 2:
         advice = "Expect wide intervals: the operating system shares the core that is measured."
         return Finding("cores", "caution", "1 usable core", advice)
@@ -181,9 +184,11 @@ def check_allocator() -> Finding:
 
 def check_memory() -> Finding:
     """A machine that swaps measures its disk."""
-    memory, swap = psutil.virtual_memory(), psutil.swap_memory()
-    seen = f"{memory.available / 2**30:.1f} GiB available, {swap.used / 2**30:.1f} GiB in swap"
-    if memory.available < 2 * 2**30:
+    available, swap = container.available_memory(), psutil.swap_memory()
+    limit = container.memory_limit()
+    within = f" of the container's {limit / 2**30:.1f} GiB" if limit < psutil.virtual_memory().total else ""
+    seen = f"{available / 2**30:.1f} GiB available{within}, {swap.used / 2**30:.1f} GiB in swap"
+    if available < 2 * 2**30:
         return Finding("memory", "caution", seen, "Free some: large cases end as out_of_memory.")
     return Finding("memory", "good", seen)
 

@@ -10,12 +10,22 @@ from collections.abc import Iterable
 
 import psutil
 
+from upbench.processes import container
+
 
 def usable() -> list[int]:
     """The cores that this process may run on; as many numbers as there are cores where the system does not tell."""
     if hasattr(os, "sched_getaffinity"):
         return sorted(os.sched_getaffinity(0))
     return list(range(psutil.cpu_count() or 1))
+
+
+def at_once() -> int:
+    """How many of them this process and its children may keep busy at the same time, one at least.
+
+    A container's quota counts time, whichever cores it is spent on: who uses more is stopped for the rest of a period.
+    """
+    return max(1, int(min(len(usable()), container.cpu_quota())))
 
 
 def of_launch(number: int, count: int) -> list[int]:

@@ -29,7 +29,7 @@ import psutil
 
 from upbench.cases.outcome import OutcomeKind, RefusedCaseError, UnsupportedCaseError
 from upbench.errors import UserError
-from upbench.processes import allocator
+from upbench.processes import allocator, container
 from upbench.processes.allocator import PINNED_ENVIRONMENT, STEADY_ENVIRONMENT, Allocator
 from upbench.processes.rivals import RivalEndedError
 
@@ -346,7 +346,7 @@ def _died(exit_code: int | None) -> Outcome:
 def _be_the_first_to_go() -> None:
     """Keep a hungry case from taking the machine with it: a limit on its data, and first choice for the OOM killer."""
     own = psutil.Process().memory_info().vms
-    limit = own + int(MEMORY_SHARE * psutil.virtual_memory().available)
+    limit = own + int(MEMORY_SHARE * container.available_memory())
     if hasattr(resource, "RLIMIT_DATA"):
         _, hard = resource.getrlimit(resource.RLIMIT_DATA)
         resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))

@@ -17,12 +17,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
-import psutil
-
 from upbench import meters
 from upbench.cases.case import Case, Cell
 from upbench.machine.limits import Limits
-from upbench.processes import cores
+from upbench.processes import container, cores
 from upbench.processes.disturbance import busy_share, quiet_time
 from upbench.processes.isolation import Isolation, Outcome, outcome_of
 from upbench.progress import Watcher
@@ -178,7 +176,7 @@ class Sweep:
     ) -> Iterator[tuple[Case, Outcome]]:
         """Examine on several cores at once, but for what says how long it took to convert."""
         names = meters.of_stage(stage)
-        at_once = len(cores.usable()) if all(case.cell.runtime == Cell.runtime for case in cases) else 1
+        at_once = cores.at_once() if all(case.cell.runtime == Cell.runtime for case in cases) else 1
         for first in range(0, len(cases), at_once):
             batch = cases[first : first + at_once]
             workers = [self._isolation.start(worker.examine, case, names, kept[case.id]) for case in batch]
@@ -226,7 +224,7 @@ class Sweep:
 
     def _free_bytes(self, device: str) -> int:
         if device == "cpu":
-            return psutil.virtual_memory().available
+            return container.available_memory()
         outcome = self._isolation.call(worker.free_bytes, device, timeout=MACHINE_TIMEOUT_S)
         if outcome.kind != "ok":
             raise MachineError(f"{device} does not say how much memory is free: {outcome.reason}")
