@@ -257,10 +257,18 @@ def test_compare_shows_the_ratio_its_interval_and_what_changed(tmp_path: Path, h
 
 def test_compare_refuses_latencies_of_different_machines(tmp_path: Path, here: Here) -> None:
     write_run(small_run(), tmp_path / "a.json")
-    write_run(run_of(small_run().records, torch="2.14.0"), tmp_path / "b.json")
+    write_run(run_of(small_run().records, cpu="Another CPU"), tmp_path / "b.json")
     result = here("compare", "a.json", "b.json", cwd=tmp_path)
-    assert "Different conditions (torch): latencies are not comparable" in " ".join(result.stdout.split())
+    assert "Different conditions (cpu): latencies are not comparable" in " ".join(result.stdout.split())
     assert "B slower" not in result.stdout
+
+
+def test_compare_answers_whether_new_software_is_slower(tmp_path: Path, here: Here) -> None:
+    for name, version in (("a", "2.13.0"), ("b", "2.14.0")):
+        write_run(run_of(small_run().records, torch=version), tmp_path / f"{name}.json")
+    result = here("compare", "a.json", "b.json", cwd=tmp_path)
+    assert "Other software: torch 2.13.0 → 2.14.0." in " ".join(result.stdout.split())
+    assert "not comparable" not in result.stdout
 
 
 def test_a_dry_run_prints_the_cases_and_an_estimate_and_measures_nothing(tmp_path: Path, here: Here) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import platform
 import re
 import shlex
+import subprocess
 import sys
-from importlib.metadata import version
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +22,12 @@ from pytest_benchmark.utils import get_commit_info
 import upbench
 import upsample
 from upbench.processes import cores
+
+DRIFTING = ("memory_bytes",)
+"""What may be a little different on the same machine after it has started anew."""
+
+RUNTIMES = ("onnx", "onnxscript", "onnxruntime", "openvino")
+"""Packages on which latencies in other runtimes depend."""
 
 CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")
 
@@ -47,9 +56,28 @@ def fingerprint(cpu_model: str) -> dict[str, Any]:
         "torch": torch.__version__,
         # Without the place of the compiler on the machine of torch's builders, which decides nothing.
         "torch_build": re.sub(r"CXX_COMPILER=[^,]*, ", "", torch.__config__.show().strip()),
+        "versions": versions(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "gpus": [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())],
     }
+
+
+def identity() -> dict[str, Any]:
+    """The part of the fingerprint by which work that was interrupted knows its machine again."""
+    return {key: value for key, value in machine_info()["fingerprint"].items() if key not in DRIFTING}
+
+
+def versions() -> dict[str, str]:
+    """Of what else a latency depends on: the runtimes that are installed, and the compiler behind ``torch.compile``."""
+    found = {}
+    for name in RUNTIMES:
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    compiler = os.environ.get("CXX", "g++")
+    with suppress(OSError, subprocess.SubprocessError):
+        told = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
+        found["compiler"] = next(iter(told.splitlines()), "unknown")
+    return found
 
 
 def caches() -> dict[str, str]:

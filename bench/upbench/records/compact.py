@@ -7,6 +7,7 @@ change with every run.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -28,9 +29,9 @@ def _opened(value: Any, depth: int) -> str:
         lines = [f"{json.dumps(key)}: {_opened(each, depth + 1)}" for key, each in value.items()]
         brackets = "{}"
     elif _is_table(value):
-        lines, brackets = [json.dumps(each) for each in value], "[]"
+        lines, brackets = [json.dumps(each, allow_nan=False) for each in value], "[]"
     else:
-        return json.dumps(value)
+        return json.dumps(value, allow_nan=False)
     return f"{brackets[0]}\n{inner}" + f",\n{inner}".join(lines) + f"\n{outer}{brackets[1]}"
 
 
@@ -40,6 +41,9 @@ def _is_table(value: Any) -> bool:
 
 def _rounded(value: Any) -> Any:
     if isinstance(value, float):
+        # JSON has no word for it.
+        if not math.isfinite(value):
+            return None
         return float(f"{value:.{SIGNIFICANT_DIGITS}g}")
     if isinstance(value, Mapping):
         return {key: _rounded(each) for key, each in value.items()}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import isclose
 
 from upbench.processes.disturbance import CONTROL_TOLERANCE
 from upbench.records.record import Record, Run
@@ -11,8 +12,11 @@ from upbench.records.statistics import CONFIDENCE, Comparison, compare_latencies
 EXACT = ("flops", "params", "min_bytes", "peak_tensor_bytes", "peak_allocated_bytes")
 """Quantities that are the same every time on the same machine: any difference is a change."""
 
-IDENTITY = ("cpu", "usable_cores", "memory_bytes", "torch", "cpu_capability", "gpus")
-"""The parts of a fingerprint that must agree before latencies may be compared."""
+IDENTITY = ("cpu", "usable_cores", "cpu_capability", "gpus")
+"""The parts of a fingerprint that make it the same machine, besides its memory."""
+
+SAME_MEMORY = 0.01
+"""By what share the memory of one machine may differ: its kernel keeps more or less of it to itself."""
 
 
 @dataclass(frozen=True)
@@ -36,11 +40,23 @@ class ComparedCase:
 
 
 def machine_differences(a: Run, b: Run) -> list[str]:
-    """Return what keeps latencies of the two runs from being compared: machine, torch, or the allocator's setting."""
+    """Return what keeps latencies of the two runs from being compared: the machine, or the allocator's setting."""
     differences = [part for part in IDENTITY if a.fingerprint.get(part) != b.fingerprint.get(part)]
+    if not isclose(a.fingerprint["memory_bytes"], b.fingerprint["memory_bytes"], rel_tol=SAME_MEMORY):
+        differences.append("memory_bytes")
     if a.facts["settings"]["allocator"] != b.facts["settings"]["allocator"]:
         differences.append("allocator")
     return differences
+
+
+def version_differences(a: Run, b: Run) -> list[str]:
+    """Return which software differs, such as ``torch 2.12.0 → 2.13.0``: what a comparison of the two runs is about.
+
+    Older records do not tell the versions of the runtimes.
+    """
+    before, after = ({"torch": run.fingerprint["torch"], **run.fingerprint.get("versions", {})} for run in (a, b))
+    both = [name for name in before if name in after]
+    return [f"{name} {before[name]} → {after[name]}" for name in both if before[name] != after[name]]
 
 
 def compare_runs(a: Run, b: Run) -> list[ComparedCase]:

@@ -15,7 +15,7 @@ from typing import Any
 
 from upbench.cases.case import Cell
 from upbench.processes.disturbance import CONTROL_TOLERANCE
-from upbench.records.comparison import machine_differences
+from upbench.records.comparison import machine_differences, version_differences
 from upbench.records.record import ProtocolName, Record, RecordError, Run
 from upbench.records.statistics import CONFIDENCE, Comparison, Interval, compare_latencies, compare_levels
 
@@ -243,7 +243,7 @@ def gather(runs: Sequence[Run]) -> Evidence:
         RecordError: the machines differ, or no run has a record with a latency.
     """
     for run in runs[1:]:
-        differences = machine_differences(runs[0], run)
+        differences = [*machine_differences(runs[0], run), *version_differences(runs[0], run)]
         if differences:
             raise RecordError(
                 f"the records were measured under different conditions ({', '.join(differences)} differ): write one "

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +119,11 @@ class Journal:
         except BlockingIOError:
             file.close()
             raise JournalError(f"{path} is being written by another process; wait for it or end it.") from None
+        except OSError as error:
+            warnings.warn(
+                f"{path.parent} knows no locks ({error.strerror}): let no other process measure this sweep.",
+                stacklevel=2,
+            )
 
     def _write(self, line: Mapping[str, Any]) -> None:
         self._file.write(json.dumps(line) + "\n")

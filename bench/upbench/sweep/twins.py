@@ -34,7 +34,7 @@ def run_twins(
     facts = {
         **machine.provenance(),
         "commit": machine.commit_info().get("id"),
-        "fingerprint": machine.machine_info()["fingerprint"],
+        "fingerprint": machine.identity(),
         "settings": asdict(settings),
         "cases": [case.id for case in cases],
     }
