@@ -24,6 +24,8 @@ class Watcher(Protocol):
 
     def advance(self, elapsed_s: float, left_s: float, doing: str) -> None: ...
 
+    def say(self, line: str) -> None: ...
+
 
 class Bar:
     """A rich progress bar; a context manager that restores the terminal."""
@@ -54,6 +56,10 @@ class Bar:
         total = elapsed_s + left_s
         self._progress.update(self._task, completed=elapsed_s, total=total, left=left, description=doing)
 
+    def say(self, line: str) -> None:
+        """Print a line above the bar."""
+        self._progress.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
 
 class Silent:
     """Nothing, for what shows its progress itself."""
@@ -69,6 +75,9 @@ class Silent:
     def advance(self, elapsed_s: float, left_s: float, doing: str) -> None:
         """Nothing to show."""
 
+    def say(self, line: str) -> None:
+        """Nothing to say."""
+
 
 class Lines(Silent):
     """A line every few seconds, for logs and pipes."""
@@ -82,7 +91,9 @@ class Lines(Silent):
         if now - self._last < PLAIN_LINE_EVERY_S and left_s > 0:
             return
         self._last = now
-        line = f"{elapsed_s:.0f} s measured, about {left_s:.0f} s left, last: {doing}"
+        self.say(f"{elapsed_s:.0f} s measured, about {left_s:.0f} s left, last: {doing}")
+
+    def say(self, line: str) -> None:
         self._console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from numbers import Rational, Real
 from typing import Any, Literal
 
 import numpy as np
@@ -39,6 +40,7 @@ class Verdict:
         call_s: median seconds of reference and candidate.
         pool: whether it is a pool.
         fails_without_latency: whether an error, an exact quantity or memory alone condemns it.
+        unknown: whether something besides its latency could not be found out.
     """
 
     name: str
@@ -50,6 +52,7 @@ class Verdict:
     call_s: tuple[float, float] | None = None
     pool: bool = False
     fails_without_latency: bool = False
+    unknown: bool = False
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,11 @@ class Decision:
 
 
 def decide(
-    evidence: Sequence[Observed], controls: Mapping[str, Series], rule: Rule, judge_latency: bool = True
+    evidence: Sequence[Observed],
+    controls: Mapping[str, Series],
+    rule: Rule,
+    judge_latency: bool = True,
+    nothing_ran: str = "",
 ) -> Decision:
     """Judge every benchmark, every pool, and the whole.
 
@@ -82,6 +89,7 @@ def decide(
         controls: series of the controls, in which nothing differs but the machine.
         rule: what counts as slower.
         judge_latency: whether latency decides, or is only reported.
+        nothing_ran: a sentence on the code under test if none of it was run, which is then no pass.
     """
     family = family_size(evidence)
     verdicts = [_of_case(each, rule, family) for each in evidence]
@@ -90,7 +98,10 @@ def decide(
     ]
     of_controls = tuple(replace(_of_latency(name, series, rule, 1), kind="same") for name, series in controls.items())
     contaminated = [name for name, series in controls.items() if series.differs(rule, 1) or series.differs(rule, -1)]
-    return _whole(verdicts, of_controls, contaminated, rule, judge_latency)
+    outcome, sentence = _outcome(verdicts, contaminated, rule, judge_latency)
+    if nothing_ran and outcome == "pass":
+        outcome, sentence = "inconclusive", nothing_ran
+    return Decision(outcome, sentence, tuple(verdicts), of_controls)
 
 
 def _of_case(evidence: Observed, rule: Rule, family: int) -> Verdict:
@@ -100,22 +111,28 @@ def _of_case(evidence: Observed, rule: Rule, family: int) -> Verdict:
         reference_alone = evidence.endings[1].outcome == "passed" and evidence.endings[0].outcome != "passed"
         new = reference_alone and rule.allow_new
         return Verdict(name, "new" if new else "error", wrong, fails_without_latency=not new)
+    if excuses := tuple(closed.reason for closed in evidence.endings if closed.outcome == "unknown"):
+        return Verdict(name, "undecided", excuses, unknown=True)
     if not evidence.runs:
         return Verdict(name, "skipped", (evidence.endings[1].reason,))
     verdict = _of_latency(name, evidence.latency, rule, family)
     worse, better = _other_changes(evidence, rule)
+    unknown = tuple(_not_compared(evidence, rule.exact))
     kind = verdict.kind
     if worse:
         kind = "regression"
+    elif unknown and kind != "regression":
+        kind = "undecided"
     elif better and kind == "same":
         kind = "improvement"
     call_s = tuple(float(np.median(side)) for side in zip(*evidence.call_s, strict=True)) if evidence.call_s else None
     return replace(
         verdict,
         kind=kind,
-        reasons=(*verdict.reasons, *worse, *better),
+        reasons=(*verdict.reasons, *worse, *unknown, *better),
         call_s=None if call_s is None else (call_s[0], call_s[1]),
         fails_without_latency=bool(worse),
+        unknown=bool(unknown),
     )
 
 
@@ -127,9 +144,7 @@ def _errors(evidence: Observed) -> tuple[str, ...]:
     wrong = []
     for side, closed in (("reference", reference), ("candidate", candidate)):
         if closed.outcome == "failed":
-            wrong.append(
-                f"failed on the {side} side: {closed.reason.splitlines()[0] if closed.reason else 'no reason'}"
-            )
+            wrong.append(f"failed on the {side} side: {closed.in_short}")
         elif closed.outcome == "skipped":
             wrong.append(f"skipped on the {side} side alone: {closed.reason}")
         elif closed.outcome == "missing":
@@ -192,23 +207,25 @@ def _other_changes(evidence: Observed, rule: Rule) -> tuple[tuple[str, ...], tup
     return tuple(worse), tuple(better)
 
 
-def _whole(
-    verdicts: Sequence[Verdict],
-    controls: tuple[Verdict, ...],
-    contaminated: Sequence[str],
-    rule: Rule,
-    judge_latency: bool,
-) -> Decision:
-    outcome, sentence = _outcome(verdicts, contaminated, rule)
-    condemned = [verdict for verdict in verdicts if verdict.fails_without_latency]
-    if not judge_latency and not condemned:
-        outcome, sentence = (
-            "pass",
-            f"No error, no exact quantity and no memory got worse. Latency, not judged: {sentence}",
-        )
-    elif not judge_latency:
-        outcome, sentence = "regression", _sentence(condemned, "failed or got worse")
-    return Decision(outcome, sentence, tuple(verdicts), controls)
+def _not_compared(evidence: Observed, keys: Sequence[str]) -> Iterator[str]:
+    """Clauses on exact quantities that are no numbers and no texts, or no finite ones."""
+    if evidence.examined is None:
+        return
+    if any("result_rtol" in {**closed.extra_info, **closed.not_compared} for closed in evidence.examined) and all(
+        closed.result is None for closed in evidence.examined
+    ):
+        yield "the output cannot be compared: it is no array, or a very large one"
+    for key in keys:
+        for closed in evidence.examined:
+            value = closed.extra_info.get(key)
+            what = closed.not_compared.get(key) or (None if value is None or _is_finite(value) else value)
+            if what is not None:
+                yield f"{key} cannot be compared: it is {what}"
+                break
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, str | Rational) or bool(np.isfinite(float(value)))
 
 
 def exact_changes(
@@ -222,35 +239,52 @@ def exact_changes(
     for key in keys:
         old: Any = before.get(key)
         new: Any = after.get(key)
-        if old == new:
+        if old == new or (old != old and new != new):
             continue
-        numbers = all(isinstance(value, int | float) and np.isfinite(value) for value in (old, new))
+        numbers = all(isinstance(value, Real) and _is_finite(value) for value in (old, new))
         if numbers:
-            yield key, f"{old:,} → {new:,}", new > old
+            yield key, f"{_number(old)} → {_number(new)}", new > old
         else:
             texts = isinstance(old, str) and isinstance(new, str)
             yield key, f"{old} → {new}", old is not None and not texts
 
 
-def _outcome(verdicts: Sequence[Verdict], contaminated: Sequence[str], rule: Rule) -> tuple[Outcome, str]:
+def _number(value: Any) -> str:
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def _outcome(
+    verdicts: Sequence[Verdict], contaminated: Sequence[str], rule: Rule, judge_latency: bool
+) -> tuple[Outcome, str]:
     def named(kind: Kind) -> list[Verdict]:
         return [verdict for verdict in verdicts if verdict.kind == kind]
 
-    certain = [verdict for verdict in named("regression") if verdict.fails_without_latency]
+    condemned = [verdict for verdict in verdicts if verdict.fails_without_latency]
     if named("error"):
         return "regression", _sentence(named("error"), "failed or differ")
-    if certain:
-        return "regression", _sentence(certain, "got worse")
+    if condemned:
+        return "regression", _sentence(condemned, "got worse")
+    outcome, sentence = _of_all_latencies(named("regression"), named("undecided"), contaminated, rule)
+    if judge_latency:
+        return outcome, sentence
+    if unknown := [verdict for verdict in verdicts if verdict.unknown]:
+        return "inconclusive", _sentence(unknown, "could not be decided")
+    return "pass", f"No error, no exact quantity and no memory got worse. Latency, not judged: {sentence}"
+
+
+def _of_all_latencies(
+    slower: Sequence[Verdict], undecided: Sequence[Verdict], contaminated: Sequence[str], rule: Rule
+) -> tuple[Outcome, str]:
     if contaminated:
         names = " and ".join(contaminated)
         return (
             "inconclusive",
             f"The machine is contaminated: {names} differs between the sides, which run the same code there.",
         )
-    if named("regression"):
-        return "regression", _sentence(named("regression"), "got worse")
-    if named("undecided"):
-        return "inconclusive", _sentence(named("undecided"), "could not be decided")
+    if slower:
+        return "regression", _sentence(slower, "got worse")
+    if undecided:
+        return "inconclusive", _sentence(undecided, "could not be decided")
     return "pass", f"No regression: nothing is slower by more than {rule.tolerance:.0%} for certain."
 
 

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from math import inf
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -23,14 +24,18 @@ import numpy as np
 from upbench.errors import UserError
 from upbench.gate import live
 from upbench.gate.observed import Closed
+from upbench.gate.sources import Loaded
 from upbench.gate.trees import Side
 from upbench.processes import cores
 from upbench.processes.allocator import RETURNING_ENVIRONMENT, STEADY_ENVIRONMENT
 from upbench.processes.isolation import QUIET_PROFILER
-from upbench.processes.rivals import RivalEndedError, call_s_of, side_by_side
+from upbench.processes.rivals import BLOCK_S, LEAST_ROUNDS, MOST_ROUNDS, RivalEndedError, call_s_of, side_by_side
 
 MOST_PADDING = 4096
 """Bytes by which the environment may be larger than it must be: a page, after which the stack is aligned anew."""
+
+LONG_S, LONGEST_S = 0.25, 1.5
+"""Calls longer than the first have as many rounds in a launch as the second has room for, at least one."""
 
 LOG_LINES = 3
 
@@ -178,6 +183,29 @@ class _OpenBenchmark:
         return float(answer[1])
 
 
+@dataclass(frozen=True)
+class _Opened:
+    """A benchmark that a process has opened, in that process's words.
+
+    Attributes:
+        round_s: of one round, roughly; 0 where no rounds are to be spent on knowing.
+        least_block_s: below which its clock cannot tell.
+        most_rounds: that may be made in one process; None for any number.
+    """
+
+    round_s: float
+    least_block_s: float
+    most_rounds: int | None
+
+
+def start_alone(
+    sides: tuple[Side, Side], index: int, on: Iterable[int], threads: int, scratch: Path, timeout_s: float
+) -> LiveProcess:
+    """A process of one side that looks at everything but time, while the other side has none."""
+    side, other = sides[index], sides[1 - index]
+    return LiveProcess(side, "examine", other.tree, on, threads, {}, _log(side, scratch), timeout_s)
+
+
 class Pair:
     """A live process for each side, started together; whoever starts one hangs up on it and waits for it.
 
@@ -193,17 +221,15 @@ class Pair:
     def __init__(
         self, sides: tuple[Side, Side], mode: str, on: Iterable[int], threads: int, scratch: Path, timeout_s: float
     ) -> None:
-        logs = scratch / "logs"
-        logs.mkdir(exist_ok=True)
         # The order of a set's elements costs time, and so does where the environment's size puts the stack.
         chance = {
             "PYTHONHASHSEED": str(random.randrange(1 << 32)),
             "UPBENCH_PADDING": "x" * random.randrange(MOST_PADDING),
         }
-        self.processes: list[LiveProcess] = []
-        for side, other in zip(sides, reversed(sides), strict=True):
-            log = logs / f"{side.name}-{time.monotonic_ns()}"
-            self.processes.append(LiveProcess(side, mode, other.tree, on, threads, chance, log, timeout_s))
+        self.processes = [
+            LiveProcess(side, mode, other.tree, on, threads, chance, _log(side, scratch), timeout_s)
+            for side, other in zip(sides, reversed(sides), strict=True)
+        ]
 
     def collected(self) -> tuple[tuple[list[str], list[str]], tuple[list[str], list[str]]]:
         """Wait for both; the benchmarks that each has found, and what it could not collect."""
@@ -223,18 +249,32 @@ class Pair:
         if opened is None:
             return Measurement(closed)
         rivals = [_OpenBenchmark(process) for process in self.processes]
-        # They were opened at the same time on the same core, so that each may have seemed to take twice as long as it
-        # does. And blocks are of the same calls on both sides, as many as the slower one has time for.
-        call_s = list(opened)
+        call_s = [each.round_s for each in opened]
         for index, rival in enumerate(rivals):
-            try:
-                call_s[index] = min(call_s[index], call_s_of(rival))
-            except _ClosedError as error:
-                return Measurement(self._failed(index, error.answer))
-        blocks = side_by_side(rivals, [max(call_s)] * len(rivals), seconds, rng)
-        for index, ended in blocks.ended.items():
-            assert isinstance(ended, _ClosedError)
-            return Measurement(self._failed(index, ended.answer))
+            # They were opened at the same time on the same core, so that each may have seemed to take twice as long.
+            if opened[index].least_block_s < call_s[index] < LONG_S:
+                try:
+                    call_s[index] = min(call_s[index], call_s_of(rival))
+                except _ClosedError as error:
+                    return Measurement(self._failed(index, error.answer))
+        limits = [each.most_rounds for each in opened if each.most_rounds is not None]
+        if limits:
+            # A round for each block, and nothing is known of how long that is.
+            block_s = slower_s = BLOCK_S
+        else:
+            # Blocks are of the same calls on both sides, as many as the slower one has time for and as the faster
+            # one's clock needs.
+            slower_s = max(call_s)
+            needed = (
+                each.least_block_s * slower_s / max(own_s, 1e-9) for each, own_s in zip(opened, call_s, strict=True)
+            )
+            block_s = max(BLOCK_S, *needed)
+        most_rounds = min(_most_rounds(slower_s), *limits, MOST_ROUNDS)
+        most_s = max(seconds, len(rivals) * LONGEST_S) if limits else inf
+        blocks = side_by_side(rivals, [slower_s] * len(rivals), seconds, rng, block_s, most_rounds, most_s)
+        answers = {index: error.answer for index, error in blocks.ended.items() if isinstance(error, _ClosedError)}
+        for index, answer in answers.items():
+            return Measurement(self._failed(index, answer, answers.get(1 - index)))
         reference, candidate = blocks.levels
         medians = float(np.median(blocks.of(0))), float(np.median(blocks.of(1)))
         return Measurement(self._close(), candidate - reference, medians)
@@ -245,18 +285,23 @@ class Pair:
         if opened is None:
             return Measurement(closed)
         peaks: list[list[int]] = [[], []]
-        for _ in range(samples):
+        limits = [each.most_rounds for each in opened if each.most_rounds is not None]
+        peak_s = 0.0
+        for _ in range(min(samples, *limits, samples)):
+            begun = time.perf_counter()
             answers = self._ask_both("peak")
+            peak_s = time.perf_counter() - begun
             for index, answer in enumerate(answers):
                 if answer[0] != "peak":
                     other = answers[1 - index]
                     return Measurement(self._failed(index, answer, None if other[0] == "peak" else other))
                 peaks[index].append(answer[1])
-        return Measurement(self._close(), peaks=(peaks[0], peaks[1]))
+        call_s = (peak_s, peak_s) if limits else (opened[0].round_s, opened[1].round_s)
+        return Measurement(self._close(), call_s=call_s, peaks=(peaks[0], peaks[1]))
 
-    def loaded(self) -> list[tuple[list[str], list[str]]]:
-        """What each has imported of its own tree, and of the other's."""
-        return [(own, foreign) for _, own, foreign in self._ask_both("loaded")]
+    def loaded(self, of_interest: Sequence[str]) -> list[Loaded]:
+        """What each has imported; of files of their trees that are of interest, also what it has instead."""
+        return [Loaded(*answer[1:]) for answer in self._ask_both("loaded", of_interest)]
 
     def hang_up(self) -> None:
         """Let both processes end."""
@@ -268,12 +313,12 @@ class Pair:
         for process in self.processes:
             process.wait()
 
-    def _open(self, nodeid: str, next_nodeid: str | None) -> tuple[tuple[Closed, Closed], tuple[float, float] | None]:
-        """Open on both sides; the seconds of a round on each, or None with how it ended if either would not."""
+    def _open(self, nodeid: str, next_nodeid: str | None) -> tuple[tuple[Closed, Closed], list[_Opened] | None]:
+        """Open on both sides; what each is, or None with how it ended if either would not."""
         answers = self._ask_both("open", nodeid, next_nodeid)
         opened = [answer[0] == "opened" for answer in answers]
         if all(opened):
-            return (Closed("passed"), Closed("passed")), (answers[0][1], answers[1][1])
+            return (Closed("passed"), Closed("passed")), [_Opened(*answer[1:]) for answer in answers]
         closed = [
             _closed(process.ask("close") if is_open else answer)
             for process, answer, is_open in zip(self.processes, answers, opened, strict=True)
@@ -298,6 +343,21 @@ class Pair:
         return (_closed(answer), ended) if index == 0 else (ended, _closed(answer))
 
 
+def launch_s(round_s: float, slice_s: float) -> float:
+    """About how long a benchmark with rounds of ``round_s`` seconds takes in a launch that has ``slice_s`` for it."""
+    return max(slice_s, 2 * round_s * (1 + 2 * min(LEAST_ROUNDS, _most_rounds(round_s))))
+
+
+def _most_rounds(round_s: float) -> int:
+    return max(1, int(LONGEST_S / round_s)) if round_s > LONG_S else MOST_ROUNDS
+
+
+def _log(side: Side, scratch: Path) -> Path:
+    logs = scratch / "logs"
+    logs.mkdir(exist_ok=True)
+    return logs / f"{side.name}-{time.monotonic_ns()}"
+
+
 def _closed(answer: tuple[Any, ...]) -> Closed:
     return Closed(*answer[1:])
 
@@ -312,6 +372,7 @@ def _environment(side: Side, mode: str, threads: int, temporary: Path) -> dict[s
         **(STEADY_ENVIRONMENT if mode == "time" else RETURNING_ENVIRONMENT),
         **QUIET_PROFILER,
         "PYTHONPATH": side.search_path,
+        "UPBENCH_SIDE": side.name,
         "TMPDIR": str(temporary),
         "PYTHONDONTWRITEBYTECODE": "1",
         **{f"{library}_NUM_THREADS": count for library in ("OMP", "MKL", "OPENBLAS", "NUMEXPR", "RAYON")},

@@ -1,8 +1,8 @@
 """One side of a gate: a live pytest process that opens benchmarks and times blocks of them when it is told to.
 
 This file is run as a script by the side's own interpreter, in whose environment our package may be missing or of
-another version; it therefore imports the standard library and pytest alone. It speaks with :mod:`upbench.gate.launch`
-over a socket, in tuples of plain values.
+another version; it therefore imports the standard library, pytest and the file beside it alone. It speaks with
+:mod:`upbench.gate.launch` over a socket, in tuples of plain values.
 
 A benchmark is opened by running its test as usual, fixtures and all, up to the call of pytest-benchmark's ``benchmark``
 fixture. There it waits: every request times a block of the benchmarked function and answers the seconds, until the test
@@ -13,19 +13,34 @@ from __future__ import annotations
 
 import ctypes
 import gc
-import hashlib
-import math
+import importlib.metadata
+import importlib.util
+import json
 import os
 import signal
 import sys
 import tempfile
 import time
 from collections.abc import Generator
+from decimal import Decimal
+from fractions import Fraction
 from multiprocessing.connection import Connection
+from numbers import Integral, Rational, Real
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import pytest
+
+if TYPE_CHECKING:
+    from upbench.gate.timed import CONTROLS, Benchmark, UntimeableError
+else:
+    # As a package of its own, ours may be another version here, or missing.
+    _spec = importlib.util.spec_from_file_location("_upbench_gate_timed", Path(__file__).with_name("timed.py"))
+    _timed = importlib.util.module_from_spec(_spec)
+    _spec.loader.exec_module(_timed)
+    CONTROLS, Benchmark, UntimeableError = _timed.CONTROLS, _timed.Benchmark, _timed.UntimeableError
 
 PLUGIN_NAME = "upbench_gate"
 """Under which a suite finds this plugin, to know that it is measured by a gate."""
@@ -33,10 +48,6 @@ PLUGIN_NAME = "upbench_gate"
 SLOWED = "_upbench_slowed"
 """The attribute of ``sys`` in which functions slowed on purpose (:mod:`upbench.gate.injection`) note that they ran."""
 
-CALIBRATION_S = 0.002
-"""Calls are repeated until they take this long altogether, to know how long one takes."""
-
-MOST_ROUNDS = 1 << 20
 RESULT_BYTES = 64 << 20
 """Results that are compared between the sides are no larger than this."""
 
@@ -58,121 +69,6 @@ OPTIONS = {
     "xmlpath": None,
 }
 """pytest's options, its plugins' included, as they are in a live process whatever the project's settings say."""
-
-
-class Benchmark:
-    """What a test handed to ``benchmark(...)`` or ``benchmark.pedantic(...)``, ready to be timed block by block.
-
-    Args:
-        timer: returns seconds.
-        target, args, kwargs: what is called.
-        setup, teardown: called around each round, untimed, as in ``pedantic``.
-        iterations: calls in one round; blocks are made of whole rounds.
-        disable_gc: whether no garbage is collected while a block is timed.
-    """
-
-    def __init__(
-        self,
-        timer: Any,
-        target: Any,
-        args: Any = (),
-        kwargs: Any = None,
-        setup: Any = None,
-        teardown: Any = None,
-        iterations: int = 1,
-        disable_gc: bool = False,
-    ) -> None:
-        self._timer, self._disable_gc = timer, disable_gc
-        self._target, self._args, self._kwargs = target, args, kwargs or {}
-        self._setup, self._teardown, self._iterations = setup, teardown, iterations
-        self.result: Any = None
-
-    def calibrate(self) -> float:
-        """Call until caches are warm, and return the seconds of one round."""
-        rounds = 1
-        while True:
-            round_s = self.block(rounds)
-            if round_s * rounds >= CALIBRATION_S or rounds >= MOST_ROUNDS:
-                return round_s
-            rounds *= 2
-
-    def block(self, rounds: int) -> float:
-        """Make one untimed round and then so many timed ones; the mean seconds of those.
-
-        As :mod:`upbench.processes.rivals` has it, which says why.
-        """
-        if not self._disable_gc:
-            return self._after_another(rounds)
-        gc.disable()
-        try:
-            return self._after_another(rounds)
-        finally:
-            gc.enable()
-
-    def _after_another(self, rounds: int) -> float:
-        self._mean_round(1)
-        return self._mean_round(rounds)
-
-    def _mean_round(self, rounds: int) -> float:
-        if self._setup or self._teardown:
-            return math.fsum(self._round() for _ in range(rounds)) / rounds
-        return self._timed(rounds * self._iterations, self._args, self._kwargs) / rounds
-
-    def _round(self) -> float:
-        args, kwargs = self._args, self._kwargs
-        if self._setup:
-            made = self._setup()
-            if made:
-                if args or kwargs:
-                    raise TypeError("Can't use `args` or `kwargs` if `setup` returns the arguments.")
-                args, kwargs = made
-        seconds = self._timed(self._iterations, args, kwargs)
-        if self._teardown:
-            self._teardown(*args, **kwargs)
-        return seconds
-
-    def _timed(self, calls: int, args: Any, kwargs: Any) -> float:
-        target, timer = self._target, self._timer
-        all_but_one = range(calls - 1)
-        start = timer()
-        for _ in all_but_one:
-            target(*args, **kwargs)
-        self.result = target(*args, **kwargs)
-        return float(timer() - start)
-
-    def peak_bytes(self) -> int:
-        """How much the resident set grows at most during one round, as :mod:`upbench.meters.resident_memory` has it."""
-        self.block(1)
-        self.result = None
-        Path("/proc/self/clear_refs").write_text("5")
-        before = _status_bytes("VmRSS")
-        self.block(1)
-        return max(0, _status_bytes("VmHWM") - before)
-
-
-def _status_bytes(field: str) -> int:
-    for line in Path("/proc/self/status").read_text().splitlines():
-        if line.startswith(field + ":"):
-            return int(line.split()[1]) * 1024
-    raise LookupError(field)
-
-
-_SMALL = bytes(1 << 18)
-_SOURCE, _COPY = bytes(4 << 20), bytearray(4 << 20)
-
-
-def _arithmetic() -> None:
-    """Arithmetic on what a second-level cache holds."""
-    hashlib.sha256(_SMALL).digest()
-
-
-def _copy() -> None:
-    """Copying more than a second-level cache holds."""
-    _COPY[:] = _SOURCE
-
-
-CONTROLS = {"control: arithmetic": _arithmetic, "control: copy": _copy}
-"""Benchmarks that no change of any code touches; both sides run the same, so that any difference is the machine's."""
 
 
 class Live:
@@ -233,10 +129,25 @@ class Live:
             warmup_rounds: int = 0,
             iterations: int = 1,
         ) -> Any:
+            if not all(isinstance(each, int) for each in (rounds, warmup_rounds, iterations)) or iterations < 1:
+                raise ValueError("Must have whole positive values for `rounds`, `warmup_rounds` and `iterations`.")
+            if rounds < 1 or warmup_rounds < 0:
+                raise ValueError("Must have positive values for `rounds` and `warmup_rounds`.")
             if setup and iterations > 1:
                 raise ValueError("Can't use more than 1 `iterations` with a `setup` function.")
+            # Whoever asks for one round may have a function that can be called once. What is set up can be repeated.
+            most_rounds = None if setup else rounds
             benchmark = Benchmark(
-                fixture._timer, target, args, kwargs, setup, teardown, iterations, fixture._disable_gc
+                fixture._timer,
+                target,
+                args,
+                kwargs,
+                setup,
+                teardown,
+                iterations,
+                fixture._disable_gc,
+                most_rounds,
+                warmup_rounds,
             )
             return live._serve(fixture, "benchmark.pedantic(...)", benchmark)
 
@@ -261,12 +172,12 @@ class Live:
         while (message := self._receive()) is not None:
             request, *arguments = message
             if request == "loaded":
-                self._send("loaded", *self._loaded_files())
+                self._send("loaded", *self._loaded_files(*arguments))
                 continue
             nodeid, next_nodeid = arguments
             if nodeid in CONTROLS:
                 self._answer_blocks(Benchmark(time.perf_counter, CONTROLS[nodeid]))
-                self._send("closed", "passed", "", {}, None, [])
+                self._send("closed", "passed", "", {}, {}, None, [])
             else:
                 self._run(items[nodeid], items.get(next_nodeid))
         # Nobody reads the summary, for which other plugins may import a lot.
@@ -283,8 +194,8 @@ class Live:
             outcome, reason = "skipped", "the test has a benchmark fixture and never calls it"
         else:
             reason = _short(bad) if bad else ""
-        extra_info = {key: value for key, value in getattr(self._fixture, "extra_info", {}).items() if _is_plain(value)}
-        self._send("closed", outcome, reason, extra_info, self._result, self._slowed)
+        stated, not_compared = _stated(getattr(self._fixture, "extra_info", {}))
+        self._send("closed", outcome, reason, stated, not_compared, self._result, self._slowed)
 
     def _serve(self, fixture: Any, mode: str, benchmark: Benchmark) -> Any:
         """Take the place of pytest-benchmark's own timing inside a test."""
@@ -296,29 +207,31 @@ class Live:
         slowed = vars(sys).get(SLOWED)
         if slowed:
             slowed.clear()
-        seconds = self._answer_blocks(benchmark)
+        try:
+            self._answer_blocks(benchmark)
+        except UntimeableError as error:
+            pytest.fail(str(error), pytrace=False)
         self._slowed = sorted(slowed or ())
         # Tests may look at the statistics; pytest-benchmark's own table of them, which takes a second, is for nobody.
         fixture._add_stats = lambda _: None
         stats = fixture._make_stats(1)
-        for each in seconds:
+        for each in benchmark.seconds:
             stats.update(each)
         if "result_rtol" in fixture.extra_info:
             self._result = _as_array(benchmark.result)
         return benchmark.result
 
-    def _answer_blocks(self, benchmark: Benchmark) -> list[float]:
-        seconds = [benchmark.calibrate()]
-        self._send("opened", seconds[0])
+    def _answer_blocks(self, benchmark: Benchmark) -> None:
+        self._send("opened", benchmark.calibrate(), benchmark.least_block_s(), benchmark.most_rounds)
         while (message := self._receive()) is not None:
             request, *arguments = message
             if request == "close":
-                return seconds
+                benchmark.call_at_least_once()
+                return
             if request == "peak":
                 self._send("peak", benchmark.peak_bytes())
             else:
-                seconds.append(benchmark.block(*arguments))
-                self._send("timed", seconds[-1])
+                self._send("timed", benchmark.block(*arguments))
         pytest.exit("the gate is gone in the middle of a benchmark")
 
     def _send(self, *message: Any) -> None:
@@ -331,28 +244,92 @@ class Live:
         except (EOFError, ConnectionResetError):
             return None
 
-    def _loaded_files(self) -> tuple[list[str], list[str]]:
-        """Source files of this side's tree that were imported, and those of the other side's."""
+    def _loaded_files(self, of_interest: list[str]) -> tuple[list[str], list[str], list[str], list[tuple[str, str]]]:
+        """What was imported, as :class:`upbench.gate.sources.Loaded` has it."""
         environment = (Path(sys.prefix).resolve(), Path(sys.base_prefix).resolve())
-        own, foreign = [], []
-        for module in list(sys.modules.values()):
+        from_folders, folders = _installed_from_folders()
+        own, foreign, installed, instead = [], [], [], []
+        for imported, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)
             if not isinstance(file, str):
                 continue
             path = Path(file).resolve()
-            # This very script may lie in the other tree: when the gate is run on the project that it belongs to.
-            if path == Path(__file__).resolve():
+            # These very scripts may lie in the other tree: when the gate is run on the project that it belongs to.
+            if path.parent == Path(__file__).resolve().parent:
                 continue
             if path.is_relative_to(self._own):
                 if not any(place != self._own and path.is_relative_to(place) for place in environment):
                     own.append(str(path.relative_to(self._own)))
+                    continue
             elif path.is_relative_to(self._foreign) and not any(path.is_relative_to(place) for place in environment):
                 foreign.append(str(path))
-        return own, foreign
+                continue
+            if path in from_folders or any(path.is_relative_to(folder) for folder in folders):
+                installed.append(str(path))
+            instead += [(name, str(path)) for name in of_interest if _is_called(imported, name, self._own)]
+        loaded = set(own)
+        return own, foreign, installed, [(name, path) for name, path in instead if name not in loaded]
 
 
-def _is_plain(value: Any) -> bool:
-    return isinstance(value, (str, int, float, type(None)))
+def _installed_from_folders() -> tuple[set[Path], list[Path]]:
+    """What was installed from folders (PEP 610), as projects under development are: files, and folders to be edited."""
+    files, folders = set(), []
+    for distribution in importlib.metadata.distributions():
+        origin = json.loads(distribution.read_text("direct_url.json") or "{}")
+        if "dir_info" in origin:
+            files |= {Path(str(file.locate())).resolve() for file in distribution.files or ()}
+            if origin["dir_info"].get("editable"):
+                folders.append(Path(url2pathname(urlsplit(origin["url"]).path)).resolve())
+    return files, folders
+
+
+def _is_called(module: str, file: str, tree: Path) -> bool:
+    """Whether a file of a tree would be imported as this module, from whatever folder its package lies in."""
+    name = file.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+    if not f".{name}".endswith(f".{module}"):
+        return False
+    if "." not in module and not file.endswith("/__init__.py") and name not in (module, f"src.{module}"):
+        # Of a single file there may be several in a tree, in folders that nobody imports from.
+        return False
+    above = Path(*name.split(".")[: -len(module.split("."))])
+    # In a package it would have a longer name.
+    return not (tree / above / "__init__.py").exists()
+
+
+def _stated(extra_info: dict[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a test states of itself as plain numbers and texts, and of which type is what cannot be made one."""
+    stated, not_compared = {}, {}
+    for key, value in extra_info.items():
+        try:
+            stated[key] = _plain(value)
+        except (TypeError, ValueError, OverflowError):
+            not_compared[key] = type(value).__name__
+    return stated, not_compared
+
+
+def _plain(value: Any) -> Any:
+    """A number of whatever kind as one of Python's own, of the same value; texts and None as they are.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    if isinstance(value, (str, bool, type(None))):
+        return str(value) if isinstance(value, str) else value
+    if isinstance(value, Integral):
+        return int(value)
+    if isinstance(value, Rational) or (isinstance(value, Decimal) and value.is_finite()):
+        ratio = Fraction(value)
+        return ratio.numerator if ratio.denominator == 1 else ratio
+    if isinstance(value, (Real, Decimal)):
+        return float(value)
+    # Arrays and tensors of one element; numpy's booleans.
+    try:
+        item = value.item()
+    except (AttributeError, RuntimeError, ValueError) as error:
+        raise TypeError from error
+    if type(item) is type(value):
+        raise TypeError
+    return _plain(item)
 
 
 def _as_array(result: Any) -> Any:

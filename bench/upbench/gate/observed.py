@@ -15,14 +15,19 @@ LEAST_MEMORY_SHARE = 0.01
 """A resident peak that grew by less than either is no news."""
 
 
+COLLECTION = "collection"
+"""In the place of a benchmark's name, for what went wrong before there was one."""
+
+
 @dataclass(frozen=True)
 class Closed:
     """How a benchmark's test ended on one side, and what it left behind.
 
     Attributes:
-        outcome: ``passed``, ``failed`` or ``skipped``.
+        outcome: ``passed``, ``failed``, ``skipped`` or ``missing``; ``unknown`` where it was not the code that failed.
         reason: why not passed.
-        extra_info: what the test stated of itself, plain values only.
+        extra_info: what the test stated of itself: numbers and texts.
+        not_compared: what it stated besides, with the type of each.
         result: what the benchmarked function returned, where the suite wants it compared.
         slowed: functions slowed on purpose that ran in it.
     """
@@ -30,8 +35,14 @@ class Closed:
     outcome: str
     reason: str = ""
     extra_info: Mapping[str, Any] = field(default_factory=dict)
+    not_compared: Mapping[str, str] = field(default_factory=dict)
     result: Any = None
     slowed: Sequence[str] = ()
+
+    @property
+    def in_short(self) -> str:
+        """The first line of the reason."""
+        return self.reason.splitlines()[0] if self.reason else "no reason"
 
 
 @dataclass
@@ -44,6 +55,7 @@ class Observed:
         call_s: median seconds of reference and candidate, by launch.
         endings: how it ended in each process, reference and candidate; the first that is not ``passed`` counts.
         examined: the same in the processes that looked at everything but time.
+        round_s: seconds of a round, roughly; 0 where no round is to be spent on knowing.
         peaks: resident bytes of reference and candidate, all samples.
         slowed: functions slowed on purpose that ran on the candidate's side.
     """
@@ -53,6 +65,7 @@ class Observed:
     call_s: list[tuple[float, float]] = field(default_factory=list)
     endings: tuple[Closed, Closed] = (Closed("passed"), Closed("passed"))
     examined: tuple[Closed, Closed] | None = None
+    round_s: float = 0.0
     peaks: tuple[list[int], list[int]] = field(default_factory=lambda: ([], []))
     slowed: set[str] = field(default_factory=set)
 
@@ -61,6 +74,12 @@ class Observed:
         first, second = (new if old.outcome == "passed" else old for old, new in zip(self.endings, closed, strict=True))
         self.endings = first, second
         self.slowed.update(closed[1].slowed)
+
+    def excuse(self, index: int, sentence: str) -> None:
+        """Take in that what went wrong on one side is not its code's, but what ``sentence`` says."""
+        endings = list(self.endings)
+        endings[index] = Closed("unknown", sentence)
+        self.endings = endings[0], endings[1]
 
     @property
     def runs(self) -> bool:

@@ -6,17 +6,27 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
 from upbench.errors import UsageError
+from upbench.gate.alone import excuse_what_passes_alone, refuse_what_starts_alone
 from upbench.gate.decision import Decision, decide
-from upbench.gate.launch import Measurement, Pair, SideError, grouped_at_random
-from upbench.gate.live import CONTROLS
-from upbench.gate.observed import Closed, Observed, open_cases
+from upbench.gate.launch import (
+    LiveProcess,
+    Measurement,
+    Pair,
+    SideError,
+    grouped_at_random,
+    launch_s,
+    start_alone,
+)
+from upbench.gate.observed import COLLECTION, Closed, Observed, open_cases
 from upbench.gate.series import ROUND, SCREENING, Rule, Series
+from upbench.gate.sources import Loaded, changed_code, excuse_what_git_ignores, nothing_ran
+from upbench.gate.timed import CONTROLS
 from upbench.gate.trees import Side, Suite, commit_of, two_sides
 from upbench.processes import cores
 from upbench.progress import Watcher
@@ -98,9 +108,10 @@ def run(suite: Suite, settings: GateSettings, watcher: Watcher) -> GateReport:
         gate = _Gate(suite, (reference, candidate), scratch, settings, watcher, start)
         with gate.pairs():
             gate.examine()
+            gate.announce()
             gate.screen()
             gate.pursue()
-    decision = decide(gate.evidence, gate.controls, settings.rule, settings.judge_latency)
+    decision = decide(gate.evidence, gate.controls, settings.rule, settings.judge_latency, gate.nothing_ran)
     seconds = time.monotonic() - start
     return GateReport(decision, tuple(gate.evidence), gate.controls, commit, gate.launches, seconds, tuple(gate.notes))
 
@@ -119,15 +130,17 @@ class _Gate:
     controls: dict[str, Series] = field(default_factory=lambda: {name: Series() for name in CONTROLS})
     launches: int = 0
     notes: list[str] = field(default_factory=list)
+    nothing_ran: str = ""
+    _loaded: list[Loaded] = field(default_factory=list)
     _waiting: Pair | None = None
-    _alive: list[Pair] = field(default_factory=list)
+    _alive: list[Pair | LiveProcess] = field(default_factory=list)
     _ending: list[Pair] = field(default_factory=list)
     _rng: random.Random = field(default_factory=random.Random)
 
     def __post_init__(self) -> None:
         self._cores = cores.usable()
-        if not 1 <= self.settings.cores <= len(self._cores):
-            raise UsageError(f"--cores must be 1 to {len(self._cores)} here, got {self.settings.cores}.")
+        if not 1 <= self.settings.cores <= cores.at_once():
+            raise UsageError(f"--cores must be 1 to {cores.at_once()} here, got {self.settings.cores}.")
 
     @contextmanager
     def pairs(self) -> Iterator[None]:
@@ -143,12 +156,25 @@ class _Gate:
     def examine(self) -> None:
         """Find the benchmarks and look at all but their time; look again, in fresh processes, where memory grew."""
         pair = self._pair("examine", self._cores)
-        self._collect(pair)
+        try:
+            self._collect(pair)
+        except SideError as error:
+            self._end(pair)
+            self._wait_for_ended()
+            refuse_what_starts_alone(self._alone, error)
+            raise
         self._waiting = self._pair("time", self._cores)
         self._examine(pair, self._running())
         # A benchmark that took its process with it has left others unexamined.
         while left := [each for each in self._running() if each.examined is None]:
             self._examine_afresh("examine", left)
+        self._judge_sources()
+        if any(closed.outcome == "failed" for each in self.evidence for closed in each.endings):
+            if self._waiting is not None:
+                self._end(self._waiting)
+                self._waiting = None
+            self._wait_for_ended()
+            excuse_what_passes_alone(self.evidence, self.sides, self._alone)
         if grown := [each for each in self._running() if each.memory_growth]:
             self._examine_afresh("peak", grown)
 
@@ -166,11 +192,40 @@ class _Gate:
             if measured is None:
                 break
             evidence.examined = evidence.examined or measured.closed
+            evidence.round_s = max(evidence.round_s, *(measured.call_s or (0.0,)))
             for kept, new in zip(evidence.peaks, measured.peaks, strict=True):
                 kept.extend(new)
         else:
             self._check_sources(pair)
         self._end(pair)
+
+    @contextmanager
+    def _alone(self, index: int) -> Iterator[LiveProcess]:
+        """A process of one side while the other has none."""
+        settings = self.settings
+        alone = start_alone(self.sides, index, self._cores, settings.cores, self.scratch, settings.timeout_s)
+        self._alive.append(alone)
+        try:
+            yield alone
+        finally:
+            alone.hang_up()
+            alone.wait()
+            self._alive.remove(alone)
+
+    def announce(self) -> None:
+        """Say so if the screening, which is always completed, takes longer than all may take."""
+        running = self._running()
+        if not running:
+            return
+        slice_s = slice_s_of(len(running), self.settings.budget_s)
+        left_s = SCREENING * sum(launch_s(each.round_s, slice_s) for each in running)
+        if left_s > self.settings.budget_s > 0:
+            longest = max(running, key=lambda each: each.round_s)
+            self.notes.append(
+                f"The screening takes about {left_s:.0f} s, longer than the budget of {self.settings.budget_s:.0f} s: "
+                f"{longest.nodeid} takes {longest.round_s:.2g} s a round."
+            )
+            self.watcher.say(self.notes[-1])
 
     def screen(self) -> None:
         """Time everything in the first launches."""
@@ -193,12 +248,12 @@ class _Gate:
     def _launch(self, cases: Sequence[Observed], slice_s: float, expected: int) -> None:
         """Time benchmarks and controls in one fresh pair of processes, while the next pair starts on other cores."""
         here = cores.of_launch(self.launches, self.settings.cores)
-        pair = self._waiting or self._pair("time", self._cores)
-        pair.collected()
+        pair = self._ready([each.nodeid for each in cases])
         pair.pin(here)
-        self._wait_for_ended()
         elsewhere = sorted(set(self._cores) - set(here))
-        self._waiting = self._pair("time", elsewhere) if elsewhere else None
+        # What starts beside the timed pair must not use up a container's time.
+        beside = elsewhere and cores.at_once() > self.settings.cores
+        self._waiting = self._pair("time", elsewhere) if beside else None
         index, self.launches = self.launches, self.launches + 1
         self._tell(expected, f"{len(cases)} benchmarks")
         for evidence, after in self._in_order([each.nodeid for each in cases]):
@@ -209,6 +264,22 @@ class _Gate:
                 evidence.latency.by_launch[index] = measured.log_ratio
                 evidence.call_s.append(measured.call_s)
         self._end(pair)
+
+    def _ready(self, nodeids: Sequence[str]) -> Pair:
+        """A pair that has collected the benchmarks, alone by then; anew where one that began beside another has not."""
+        waiting, self._waiting = self._waiting, None
+        if waiting is not None:
+            found: tuple[list[str], ...] = ()
+            with suppress(SideError):
+                found = tuple(names for names, _ in waiting.collected())
+            if len(found) == len(self.sides) and all(set(nodeids) <= set(names) for names in found):
+                self._wait_for_ended()
+                return waiting
+            self._end(waiting)
+        self._wait_for_ended()
+        pair = self._pair("time", self._cores)
+        pair.collected()
+        return pair
 
     def _tell(self, expected: int, doing: str) -> None:
         """Of the launches that are expected, those to come take as long as those so far."""
@@ -249,23 +320,24 @@ class _Gate:
             for text in errors:
                 failed = Closed("failed", f"cannot be collected: {_last_line(text)}")
                 ends = (failed, passed) if index == 0 else (passed, failed)
-                self.evidence.append(Observed("collection", endings=ends))
+                self.evidence.append(Observed(COLLECTION, endings=ends))
 
     def _check_sources(self, pair: Pair) -> None:
         """Make sure that each side has run its own code."""
-        loaded = pair.loaded()
-        for side, (_, foreign) in zip(self.sides, loaded, strict=True):
-            if foreign:
+        both = pair.loaded(changed_code(self.suite, self.settings.reference))
+        for side, loaded in zip(self.sides, both, strict=True):
+            if loaded.foreign:
                 raise SideError(
-                    side, f"The {side.name} side has imported {foreign[0]}, which is the other side's code."
+                    side, f"The {side.name} side has imported {loaded.foreign[0]}, which is the other side's code."
                 )
-        ran = any(each.examined for each in self.evidence)
-        own = [name for name in loaded[1][0] if not self.suite.has(Path(name))]
-        if ran and not own and not self.sides[1].installed:
-            self.notes.append(
-                "No code of the repository was imported but the suite itself: both sides have measured the same "
-                "installed packages. Should the code under test be installed, use --venv."
-            )
+        self._loaded.append(both[1])
+
+    def _judge_sources(self) -> None:
+        """Look at what the candidate's side has imported in all processes that examined it."""
+        loaded = Loaded.of_all(self._loaded)
+        excuse_what_git_ignores(self.evidence, self.sides, loaded.own)
+        if any(each.examined for each in self.evidence):
+            self.nothing_ran = nothing_ran(self.suite, self.sides[1], loaded)
 
     def _pair(self, mode: str, on: Iterable[int]) -> Pair:
         pair = Pair(self.sides, mode, on, self.settings.cores, self.scratch, self.settings.timeout_s)

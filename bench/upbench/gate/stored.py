@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from upbench.gate.decision import Decision, Kind, Verdict, exact_changes
 from upbench.gate.series import Rule
-from upbench.records.comparison import ComparedCase, compare_runs, machine_differences
+from upbench.records.comparison import ComparedCase, compare_runs, machine_differences, version_differences
 from upbench.records.record import Record, Run
 
 LATENCY_VERDICTS: dict[str, Kind] = {"B slower": "regression", "B faster": "improvement"}
@@ -35,7 +35,9 @@ def decide_stored(a: Run, b: Run, rule: Rule, judge_latency: bool) -> Decision:
     undecided = [verdict for verdict in verdicts if verdict.kind == "undecided"]
     if undecided and judge_latency:
         return Decision("inconclusive", f"{undecided[0].name}: {'; '.join(undecided[0].reasons)}.", verdicts)
-    return Decision("pass", "No regression between the two runs.", verdicts)
+    versions = version_differences(a, b)
+    between = f", between which {', '.join(versions)}" if versions else ""
+    return Decision("pass", f"No regression between the two runs{between}.", verdicts)
 
 
 def _verdict(row: ComparedCase, a: Record | None, b: Record | None, rule: Rule, judge_latency: bool) -> Verdict:

@@ -27,6 +27,9 @@ from upbench.errors import UsageError, UserError
 PYTEST_SETTINGS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """Where pytest looks for its settings, in its own order."""
 
+SUBMODULE = "160000"
+"""The mode of an entry of a commit that stands for a commit of another repository."""
+
 OF_HOOKS = ("GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WORK_TREE")
 """Variables that git sets for its hooks."""
 
@@ -39,6 +42,7 @@ for moment in $(seq 300); do
 done
 rm -rf -- "$scratch"
 git -C "$1" worktree prune
+git -C "$1" submodule --quiet foreach --recursive 'git worktree prune'
 """
 """Removes a scratch folder once the gate has gone, and with it whoever might still write there.
 
@@ -46,6 +50,9 @@ The gate's end of the pipe closes however the gate ends. Its children may live o
 importing, a git that makes a worktree. They have the folder's path in their environment or among their arguments; this
 script was told it by the pipe, and does not.
 """
+
+PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
+"""One of them makes a folder a project's."""
 
 NOT_SUITE = shutil.ignore_patterns("__pycache__", ".benchmarks", ".pytest_cache", "*.pyc")
 
@@ -97,6 +104,13 @@ class Suite:
         found = (self._in_repository(argument) for argument in self.arguments)
         return [path for path in found if path is not None]
 
+    @property
+    def projects(self) -> list[Path]:
+        """The folders of projects that the suite lies in, relative to the root, the nearest first and the root last."""
+        above = {folder for path in self.paths for folder in (path, *path.parents)}
+        found = {each for each in above if any((self.root / each / name).is_file() for name in PROJECT_FILES)}
+        return sorted(found | {Path()}, key=lambda each: len(each.parts), reverse=True)
+
     def has(self, file: Path) -> bool:
         """Whether a file, relative to the root, is laid over the reference's tree rather than its own."""
         return file.name == "conftest.py" or any(file == path or path in file.parents for path in self.paths)
@@ -131,9 +145,7 @@ def find_suite(arguments: Sequence[str]) -> Suite:
                 raise UsageError(f"There is no {path} here: name the files or folders of the benchmark suite.")
     suite = Suite(tuple(arguments), root, folder)
     if not suite.paths:
-        suite = Suite(
-            (*(os.path.relpath(root / path, folder) for path in _benchmark_paths(root)), *arguments), root, folder
-        )
+        suite = Suite((*_benchmark_paths(root, folder), *arguments), root, folder)
     if not suite.paths:
         raise UsageError(
             "Name the files or folders of the benchmark suite, or set benchmark_paths in pytest's settings."
@@ -154,7 +166,10 @@ def repository_root() -> Path:
     """
     found = run_git("rev-parse", "--show-toplevel", folder=Path.cwd())
     if found.returncode:
-        raise UsageError(f"{Path.cwd()} is not in a git repository, so that there is nothing to compare with.")
+        raise UsageError(
+            f"{Path.cwd()} is in no git repository that git would read, so that there is nothing to compare with; "
+            f"git says: {_words(found)}"
+        )
     return Path(found.stdout.strip()).resolve()
 
 
@@ -164,11 +179,11 @@ def commit_of(reference: str, root: Path) -> str:
     Raises:
         UsageError: it stands for no commit.
     """
-    found = run_git("rev-parse", "--verify", "--quiet", f"{reference}^{{commit}}", folder=root)
-    if found.returncode or reference.startswith("-"):
-        raise UsageError(
-            f"There is no commit {reference!r} in {root}; a shallow clone may need 'git fetch --unshallow'."
-        )
+    found = run_git("rev-parse", "--verify", "--end-of-options", f"{reference}^{{commit}}", folder=root)
+    if found.returncode:
+        shallow = run_git("rev-parse", "--is-shallow-repository", folder=root).stdout.strip() == "true"
+        way_out = " This clone is shallow: 'git fetch --unshallow' gets the rest." if shallow else ""
+        raise UsageError(f"There is no commit {reference!r} in {root}; git says: {_words(found)}.{way_out}")
     return found.stdout.strip()
 
 
@@ -196,21 +211,22 @@ def two_sides(suite: Suite, reference: str, install: str | None) -> Iterator[tup
             if install is not None:
                 # A build leaves files where it runs, which must not be the user's tree.
                 source = tree if place == tree else _working_copy(suite.root, scratch / "candidate")
-                python = _environment(scratch / f"{name}-python", source, install)
+                python = _environment(scratch / f"{name}-python", source / _installable(suite), install)
             folder = place / suite.folder.relative_to(suite.root)
             folder.mkdir(parents=True, exist_ok=True)
-            path = _search_path(place, suite.root, install is not None)
+            path = _search_path(place, suite, install is not None)
             sides.append(Side(name, place, folder, python, suite.arguments_in(place), path, install is not None))
         # After the installation, for which the reference has settings of its own.
         _lay_over(suite, tree)
         yield sides[0], sides[1], scratch
 
 
-def _search_path(tree: Path, root: Path, installed: bool) -> str:
+def _search_path(tree: Path, suite: Suite, installed: bool) -> str:
     """This tree's code before anything else; what points into the user's tree points into this one instead.
 
     PYTHONPATH may point there, and so may this interpreter's own path, for a project that is installed to be edited.
     """
+    root = suite.root
     given = [Path(entry).resolve() for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
     elsewhere = [path for path in given if not path.is_relative_to(root)]
     if installed:
@@ -220,7 +236,18 @@ def _search_path(tree: Path, root: Path, installed: bool) -> str:
     environment = Path(sys.prefix).resolve()
     edited = [path for path in map(Path.resolve, map(Path, sys.path)) if not path.is_relative_to(environment)]
     inside = [tree / path.relative_to(root) for path in (*given, *edited) if path.is_relative_to(root)]
-    return os.pathsep.join(map(str, dict.fromkeys([tree, tree / "src", *inside, *elsewhere])))
+    sources = [tree / project / folder for project in suite.projects for folder in ("", "src")]
+    return os.pathsep.join(map(str, dict.fromkeys([*sources, *inside, *elsewhere])))
+
+
+def _installable(suite: Suite) -> Path:
+    """The nearest project of the suite's that says how it is built; the repository's root where none does."""
+    for project in suite.projects:
+        file = suite.root / project / "pyproject.toml"
+        tables = tomllib.loads(file.read_text()) if file.exists() else {}
+        if tables.keys() & {"project", "build-system"} or (suite.root / project / "setup.py").exists():
+            return project
+    return Path()
 
 
 @contextmanager
@@ -270,21 +297,40 @@ def _copy(source: Path, target: Path) -> None:
 def _working_copy(root: Path, copy: Path) -> Path:
     """A worktree with what the user's holds, uncommitted changes included, but for ignored files."""
     _add_worktree(root, copy, "HEAD")
-    listed = run_git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root)
-    for name in filter(None, listed.stdout.split("\0")):
+    for name in files_of(root):
         _copy(root / name, copy / name)
     return copy
+
+
+def files_of(root: Path) -> Iterator[str]:
+    """The files of a working tree that git knows or would add, those of its submodules included."""
+    listed = run_git("ls-files", "-z", "--cached", "--others", "--exclude-standard", folder=root).stdout
+    for name in filter(None, listed.split("\0")):
+        if (root / name).is_symlink() or not (root / name).is_dir():
+            yield name
+        elif (root / name / ".git").exists():
+            yield from (f"{name.rstrip('/')}/{inner}" for inner in files_of(root / name))
 
 
 def _add_worktree(root: Path, folder: Path, commit: str) -> None:
     made = run_git("worktree", "add", "--detach", "--quiet", str(folder), commit, folder=root)
     if made.returncode:
-        raise TreeError(f"git cannot make a worktree of {commit}: {made.stderr.strip()}")
+        raise TreeError(f"git cannot make a worktree of {commit} of {root}: {_words(made)}")
+    # A worktree's submodules are empty folders. The user's own have what is needed, and no network.
+    listed = run_git("ls-tree", "-r", "-z", commit, folder=root).stdout
+    for entry in filter(None, listed.split("\0")):
+        (mode, _, module_commit), path = entry.split("\t")[0].split(), entry.split("\t")[1]
+        if mode == SUBMODULE and (root / path / ".git").exists():
+            if (folder / path).is_dir():
+                (folder / path).rmdir()
+            _add_worktree(root / path, folder / path, module_commit)
 
 
 def _environment(folder: Path, tree: Path, install: str) -> str:
     """A virtual environment with one side's code installed from its tree; returns its interpreter."""
     python = folder / "bin" / "python"
+    if not tree.is_dir():
+        raise TreeError(f"There is no project in {tree}, so that it cannot be installed.")
     requirements = [*shlex.split(install), "pytest", "pytest-benchmark"]
     for command in (
         [sys.executable, "-m", "venv", str(folder)],
@@ -297,22 +343,25 @@ def _environment(folder: Path, tree: Path, install: str) -> str:
     return str(python)
 
 
-def _benchmark_paths(root: Path) -> list[str]:
-    """The ini option ``benchmark_paths`` of the project, which ``pytest --benchmark`` reads as well.
+def _benchmark_paths(root: Path, folder: Path) -> list[str]:
+    """The ini option ``benchmark_paths`` of the nearest project at or above ``folder``, relative to that.
+
+    ``pytest --benchmark`` reads it as well.
 
     Raises:
         UsageError: a file of settings cannot be read.
     """
-    for name in PYTEST_SETTINGS:
-        file = root / name
-        if not file.exists():
-            continue
-        try:
-            paths = _options(file).get("benchmark_paths", [])
-        except (ConfigParserError, ValueError) as error:
-            raise UsageError(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
-        if paths:
-            return paths.split() if isinstance(paths, str) else list(paths)
+    for above in (folder, *folder.parents):
+        for file in (above / name for name in PYTEST_SETTINGS if (above / name).exists()):
+            try:
+                paths = _options(file).get("benchmark_paths", [])
+            except (ConfigParserError, ValueError) as error:
+                raise UsageError(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
+            if paths:
+                listed = paths.split() if isinstance(paths, str) else list(paths)
+                return [os.path.relpath(above / path, folder) for path in listed]
+        if above == root:
+            break
     return []
 
 
@@ -326,6 +375,11 @@ def _options(file: Path) -> dict[str, Any]:
     parser.read(file)
     section = "tool:pytest" if file.name == "setup.cfg" else "pytest"
     return dict(parser[section]) if section in parser else {}
+
+
+def _words(done: subprocess.CompletedProcess[str]) -> str:
+    """What git said, on one line."""
+    return " ".join(done.stderr.split()).rstrip(".") or f"exit code {done.returncode}"
 
 
 def run_git(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:

@@ -24,7 +24,7 @@ from typing import Any
 from rich.console import Console
 
 from upbench.errors import UsageError, UserError
-from upbench.gate import decision, launch, live, observed, procedure, series
+from upbench.gate import decision, launch, live, observed, procedure, series, timed
 from upbench.gate.injection import slow_down
 from upbench.gate.procedure import GateReport, GateSettings
 from upbench.gate.rates import SHARES, TRIAL, summary
@@ -141,7 +141,7 @@ class _Trial:
 def code_digest() -> str:
     """Identify the code that measures and decides: rates over gates of different code would mean nothing."""
     digest = hashlib.sha256()
-    for module in (live, launch, series, observed, decision, procedure, statistics, allocator, rivals):
+    for module in (live, timed, launch, series, observed, decision, procedure, statistics, allocator, rivals):
         digest.update(inspect.getsource(module).encode())
     return digest.hexdigest()[:16]
 

@@ -12,8 +12,10 @@ quiet machine, and by 1.0 % beside a neighbour on each core that multiplies matr
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 from typing import Protocol
 
 import numpy as np
@@ -103,7 +105,15 @@ def call_s_of(rival: Rival) -> float:
     return first if first > SHORT_S else min(first, rival.block(1))
 
 
-def side_by_side(rivals: Sequence[Rival], call_s: Sequence[float], seconds: float, rng: random.Random) -> Blocks:
+def side_by_side(
+    rivals: Sequence[Rival],
+    call_s: Sequence[float],
+    seconds: float,
+    rng: random.Random,
+    block_s: float = BLOCK_S,
+    most_rounds: int = MOST_ROUNDS,
+    most_s: float = inf,
+) -> Blocks:
     """Time the rivals for about so many seconds altogether, or for the fewest rounds of each.
 
     Each rival gets the same share of the time, so that one with long calls takes part in fewer rounds, evenly spread;
@@ -114,15 +124,21 @@ def side_by_side(rivals: Sequence[Rival], call_s: Sequence[float], seconds: floa
         call_s: seconds of one call of each, roughly.
         seconds: of the launch.
         rng: of the order within each round.
+        block_s: about how long a block is, at least one call; longer for a clock that is too coarse for the usual one.
+        most_rounds: of any rival, even where that is less than the fewest rounds.
+        most_s: after which no further round begins, whatever ``call_s`` has made expect.
     """
-    calls = [max(1, round(BLOCK_S / max(each, 1e-9))) for each in call_s]
-    block_s = [max((count + 1) * each, 1e-9) for count, each in zip(calls, call_s, strict=True)]
-    share_s = max(seconds / len(rivals), LEAST_SHARE * LEAST_ROUNDS * max(block_s))
-    wanted = [min(MOST_ROUNDS, max(LEAST_ROUNDS, int(share_s / each))) for each in block_s]
+    calls = [max(1, round(block_s / max(each, 1e-9))) for each in call_s]
+    taken_s = [max((count + 1) * each, 1e-9) for count, each in zip(calls, call_s, strict=True)]
+    share_s = max(seconds / len(rivals), LEAST_SHARE * LEAST_ROUNDS * max(taken_s))
+    wanted = [min(most_rounds, max(LEAST_ROUNDS, int(share_s / each))) for each in taken_s]
     rounds = max(wanted)
     taken = np.full((rounds, len(rivals)), np.nan)
     ended: dict[int, RivalEndedError] = {}
+    begun = time.perf_counter()
     for number in range(rounds):
+        if time.perf_counter() - begun > most_s:
+            break
         # The n-th of the rounds in which a rival takes part begins its n-th share of them all.
         here = [place for place, own in enumerate(wanted) if (number * own) % rounds < own]
         for place in rng.sample(here, len(here)):

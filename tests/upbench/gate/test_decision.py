@@ -295,7 +295,7 @@ def test_every_outcome_has_its_exit_code(outcome: Any, code: int) -> None:
     ("before", "after", "kind"),
     [
         (10, float("nan"), "regression"),
-        (float("nan"), float("nan"), "regression"),
+        (float("nan"), float("nan"), "undecided"),
         (5, "x", "regression"),
         (None, 5, "improvement"),
         (5, 4.5, "improvement"),

@@ -195,7 +195,7 @@ def test_a_reference_that_is_no_commit_is_wrong_usage(small: Project) -> None:
 def test_a_folder_outside_of_any_repository_is_wrong_usage(small: Project) -> None:
     result = small.gate("--against", "HEAD", "benchmarks", folder=small.home)
     assert result.returncode == 2
-    assert "is not in a git repository" in result.last_sentence
+    assert "is in no git repository" in result.last_sentence
 
 
 def test_a_suite_that_does_not_exist_is_wrong_usage(small: Project) -> None:

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from tests.upbench.gate.foreign_project import Project, Result
+from upbench.gate import timed
 from upbench.gate.launch import LiveProcess
-from upbench.gate.live import Benchmark
+from upbench.gate.timed import Benchmark, UntimeableError
 from upbench.gate.trees import Side
 
 UNJUDGED = ("--against", "HEAD", "--latency", "advise", "--budget", "0")
@@ -220,9 +221,11 @@ def test_a_process_answers_until_the_benchmark_is_closed(start: Start) -> None:
     assert seconds > 0
     assert process.ask("peak")[0] == "peak"
     assert process.ask("close")[:3] == ("closed", "passed", "")
-    own, foreign = process.ask("loaded")[1:]
+    own, foreign, installed, instead = process.ask("loaded", ["elsewhere/json/decoder.py", "json.py"])[1:]
     assert {"wordcount/__init__.py", "benchmarks/conftest.py", FILE} == set(own)
-    assert foreign == []
+    assert foreign == installed == []
+    assert [file for file, _ in instead] == ["elsewhere/json/decoder.py", "json.py"]
+    assert all("json" in path for _, path in instead)
 
 
 def test_how_a_test_ends_is_told_in_its_own_words(start: Start) -> None:
@@ -341,5 +344,39 @@ def test_a_round_of_several_iterations_is_timed_as_one() -> None:
     assert benchmark.result == clock.now == pytest.approx((1 + 3) * 10.0)
 
 
-def test_calibration_ends_where_the_clock_stands_still() -> None:
-    assert Benchmark(lambda: 0.0, int).calibrate() == 0.0
+def test_a_clock_that_stands_still_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(timed, "STANDSTILL_S", 0.01)
+    with pytest.raises(UntimeableError, match="its clock stands still"):
+        Benchmark(lambda: 0.0, int).calibrate()
+
+
+@pytest.mark.parametrize("tick", [1e-9, 1e-3, 0.5])
+def test_a_block_has_fifty_ticks_of_the_clock_at_least(tick: float) -> None:
+    clock = Clock()
+
+    def coarse() -> float:
+        # Whoever looks at it takes a little time as well.
+        clock.now += tick / 7
+        return tick * (clock.now // tick)
+
+    benchmark = Benchmark(coarse, clock.passes(tick / 10))
+    assert benchmark.least_block_s() == pytest.approx(timed.TICKS * tick)
+    assert benchmark.calibrate() == pytest.approx(tick / 10, rel=0.1)
+
+
+@pytest.mark.parametrize("rounds", [1, 2, 5])
+def test_limited_rounds_are_all_timed_and_none_is_spent_on_knowing(rounds: int) -> None:
+    calls: list[int] = []
+    benchmark = Benchmark(time.perf_counter, lambda: calls.append(1), most_rounds=rounds)
+    assert benchmark.calibrate() == 0.0
+    for _ in range(rounds):
+        assert benchmark.block(1) > 0
+    benchmark.call_at_least_once()
+    assert len(calls) == rounds
+
+
+def test_a_limited_benchmark_that_nobody_times_is_called_once() -> None:
+    benchmark = Benchmark(time.perf_counter, lambda: 7, most_rounds=1)
+    benchmark.calibrate()
+    benchmark.call_at_least_once()
+    assert benchmark.result == 7

@@ -94,7 +94,7 @@ def test_another_machine_is_refused_in_a_sentence() -> None:
     decision = judged(of(), run_of([of(1.5)], cpu="Another CPU", torch="3.0.0"))
     assert (decision.exit_code, only(decision).kind) == (3, "same")
     assert decision.sentence.startswith(
-        "Different conditions (cpu, torch): latencies are not comparable and are not judged; exact quantities are"
+        "Different conditions (cpu): latencies are not comparable and are not judged; exact quantities are"
     )
 
 
