@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from copy import deepcopy
 from typing import Any
 
@@ -14,28 +15,21 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 
 import upsample
+from tests.upsample.random_networks import preferring
 from upsample.exact.forms import FORMS
 from upsample.exact.shuffled import Shuffled
-from upsample.rewriting import proof
-
-USUAL = ("usual", "a", "before")
-"""What times are taken of under these names is the network as it was."""
 
 
 @pytest.fixture(autouse=True)
-def prefer(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
-    """Decide which form is the fastest, which is otherwise up to the machine; shuffled unless a test says so."""
+def prefer() -> Iterator[Callable[[str], None]]:
+    """Decide which form is the fastest; shuffled unless a test says so."""
+    with ExitStack() as stack:
 
-    def decide(form: str) -> None:
-        def times(calls: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, list[float]]:
-            for call in calls.values():
-                call()
-            return {name: [1.0 if name == form else 3.0 if name in USUAL else 2.0] * 9 for name in calls}
+        def decide(form: str) -> None:
+            stack.enter_context(preferring(form))
 
-        monkeypatch.setattr(proof, "interleaved", times)
-
-    decide("shuffled")
-    return decide
+        decide("shuffled")
+        yield decide
 
 
 class NearestTwice(nn.Module):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Sequence
-from typing import ClassVar
+from typing import ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -29,8 +29,12 @@ class Held:
 
     def __init__(self, holder: nn.Module, layer: nn.Module) -> None:
         self._layer = layer
-        for name, parameter in layer.named_parameters(recurse=False):
+        for name, parameter in layer._parameters.items():
             holder.register_parameter(name, parameter)
+        for name, value in vars(layer).items():
+            # What a network may read of it, such as its scale factor.
+            if not name.startswith("_") and not hasattr(holder, name):
+                setattr(holder, name, value)
 
     def follow(self, holder: nn.Module) -> None:
         """Give the layer what its holder has now."""
@@ -90,9 +94,10 @@ class ExactForm(nn.Module):
             self.refresh()
         self.register_load_state_dict_post_hook(_refresh_loaded)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
 
-    def hold(self, layer: nn.Module) -> None:
-        """Stand in the place of one of the layers, with its parameters under their names."""
+    def hold(self, layer: nn.Module) -> Self:
+        """Stand in the place of one of the layers, with its parameters and its attributes under their names."""
         self._held = Held(self, layer)
+        return self
 
     @property
     def usual(self) -> nn.Sequential:
@@ -102,7 +107,7 @@ class ExactForm(nn.Module):
     def forward(self, input: Tensor) -> Tensor:
         if self._held is not None:
             self._held.follow(self)
-        if not self._fits(input):
+        if input.dim() != 4 or not input.is_floating_point() or not self._fits(input):
             usual: Tensor = self.usual(input)
             return usual
         if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.usual.parameters()):

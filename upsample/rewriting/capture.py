@@ -14,6 +14,7 @@ import torch
 from torch import fx, nn
 
 from upsample.exact.exact_form import ExactForm
+from upsample.rewriting.duplicate import left_as_it_was
 from upsample.rewriting.sites import GROWING, Chain, Found, find, why_not
 
 
@@ -30,12 +31,14 @@ class Captured:
         modules: its parts, by path.
         further: arguments that the example leaves at their defaults, which the graph has fixed.
         found: the chains in it, each with its input, and what is left alone.
+        assigned: attributes that the forward pass assigns to, which its graph does not.
     """
 
     graph: fx.Graph
     modules: Mapping[str, nn.Module]
     further: Mapping[str, Any]
     found: Found
+    assigned: Sequence[str] = ()
 
 
 def capture(module: nn.Module, inputs: Sequence[Any]) -> Captured:
@@ -46,13 +49,14 @@ def capture(module: nn.Module, inputs: Sequence[Any]) -> Captured:
     """
     try:
         further = further_arguments(module, inputs)
-        graph = Tracer().trace(module, further)
+        with left_as_it_was(module) as assigned:
+            graph = Tracer().trace(module, further)
         modules = dict(module.named_modules(remove_duplicate=False))
         found = find(graph, modules)
         Recorder(fx.GraphModule(module, graph), found.chains).run(*inputs, *further.values())
     except Exception as error:
         raise NotTracedError(str(error).strip().splitlines()[0] if str(error).strip() else repr(error)) from error
-    return Captured(graph, modules, further, found)
+    return Captured(graph, modules, further, found, tuple(assigned))
 
 
 class Tracer(fx.Tracer):

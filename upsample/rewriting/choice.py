@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from math import inf
 from statistics import median
 
+import torch
 from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError
@@ -34,12 +35,20 @@ class Chooser:
     seconds: float
 
     def best(self, chain: Chain) -> tuple[Site, Plan | None]:
-        """Measure what a chain could be instead."""
+        """Measure what a chain could be instead; whatever goes wrong with it is why it is left alone."""
         assert chain.input is not None
-        layers, inputs = chain.layers, [chain.input]
+        site = Site(chain.name, chain.text, shape=tuple(chain.input.shape))
+        if (reason := why_not_input(chain.input)) is not None:
+            return replace(site, reason=reason), None
+        try:
+            return self._measured(chain, chain.input, site)
+        except Exception as error:  # layers and runtimes may raise anything
+            return replace(site, reason=f"it could not be examined: {type(error).__name__}: {error}."), None
+
+    def _measured(self, chain: Chain, given: Tensor, site: Site) -> tuple[Site, Plan | None]:
+        layers, inputs = chain.layers, [given]
         for layer in layers:
             inputs.append(layer(inputs[-1]))
-        site = Site(chain.name, chain.text, shape=tuple(chain.input.shape))
         best: list[tuple[float, list[tuple[int, int, ExactForm | None]]]] = [(0.0, [])]
         reasons: dict[str, None] = {}
         options: dict[tuple[int, int], tuple[float, ExactForm | None]] = {}
@@ -59,16 +68,17 @@ class Chooser:
             return replace(site, reason=why), None
         new = [form if form is not None else nn.Sequential(*layers[a:b]) for a, b, form in parts]
         after, usual = nn.Sequential(*new), nn.Sequential(*layers)
-        example = (chain.input,)
+        example = (given,)
         try:
             calls = {"a": self.prepare(usual, example), "b": self.prepare(after, example)}
         except Exception as error:
             return replace(site, reason=f"the runtime cannot run it by itself: {error}."), None
-        times = proof.interleaved(calls, self.seconds)
-        gained, apart = proof.gain(times["a"], times["b"]), proof.difference([inputs[-1]], [after(chain.input)])
-        site = replace(site, gain=gained, difference=apart, expected=_fewer(layers, parts, inputs))
+        apart, where = _furthest_apart(usual, after, given)
         if apart > proof.tolerance(inputs):
-            return replace(site, reason=f"the output would differ by {apart:.1e}."), None
+            return replace(site, reason=f"the output would differ by {apart:.1e} on {where}."), None
+        times = proof.interleaved(calls, self.seconds)
+        gained = proof.gain(times["a"], times["b"])
+        site = replace(site, gain=gained, difference=apart, expected=_fewer(layers, parts, inputs))
         if gained[1] <= 1 + self.least_gain:
             return replace(site, reason=f"no exact form is certainly faster here (at best {gained[0]:.2f}x)."), None
         names = [_form_name(form) if form is not None else type(layers[a]).__name__ for a, _, form in parts]
@@ -106,6 +116,38 @@ class Chooser:
             # Its layers one by one are among the other splits.
             return {}
         return {(first, last): (median(times[name]), form if isinstance(form, ExactForm) else None)}
+
+
+def why_not_input(input: Tensor) -> str | None:
+    """Say why no form is right for what a chain is given, or return None."""
+    if input.dim() != 4:
+        return f"it is given {input.dim()} dimensions, and forms are known for four, the first of them a batch."
+    if not input.is_floating_point():
+        return f"it is given {input.dtype} values, and forms are known for floating-point ones."
+    if input.numel() == 0:
+        return "it is given nothing."
+    return None
+
+
+OTHER_SIZES = ((1, 0), (0, -1), (-1, 1))
+"""By how much height and width differ from the example's where a form is held against the layers once more."""
+
+
+def _furthest_apart(usual: nn.Module, after: nn.Module, given: Tensor) -> tuple[float, str]:
+    """How far the outputs differ at most, at the example's size and at others, odd ones among them; and at which."""
+    apart = {"the example": proof.difference([usual(given)], [after(given)])}
+    for taller, wider in OTHER_SIZES:
+        height, width = given.shape[2] + taller, given.shape[3] + wider
+        with torch.random.fork_rng():
+            other = given.new_empty((1, given.shape[1], height, width)).normal_()
+        try:
+            expected = usual(other)
+        except RuntimeError:
+            # The layers themselves cannot do this size.
+            continue
+        apart[f"an input of {height}×{width}"] = proof.difference([expected], [after(other)])
+    where = max(apart, key=apart.__getitem__)
+    return apart[where], where
 
 
 def _segments(length: int) -> Iterator[tuple[int, int]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from torch import fx, nn
 
@@ -21,12 +21,43 @@ class Plan:
     parts: list[tuple[int, int, ExactForm | None]]
 
 
-def put_in_place(module: nn.Module, captured: Captured, plans: Sequence[Plan]) -> nn.Module:
-    """Put the forms in place; a new graph is only needed where something is called that is no module."""
-    graph, modules = captured.graph, captured.modules
+@dataclass
+class Edit:
+    """A change to a network that can be taken back and made again.
+
+    Attributes:
+        names: of the chains that it rewrites.
+        places: module, attribute, what was there if anything, and what is to be there.
+    """
+
+    names: list[str]
+    places: list[tuple[nn.Module, str, nn.Module | None, nn.Module]] = field(default_factory=list)
+
+    def make(self) -> None:
+        """Put what is new in its places."""
+        for holder, attribute, _, new in self.places:
+            setattr(holder, attribute, new)
+
+    def take_back(self) -> None:
+        """Put what was there back."""
+        for holder, attribute, old, _ in self.places:
+            if old is None:
+                delattr(holder, attribute)
+            else:
+                setattr(holder, attribute, old)
+
+
+def edits_of(holder: nn.Module, attribute: str, captured: Captured, plans: Sequence[Plan]) -> list[Edit]:
+    """What puts the forms in the place of layers of the module that ``holder`` has under the name ``attribute``.
+
+    A new graph is only needed where something is called that is no module; all chains with such calls are one edit.
+    """
+    module, graph, modules = getattr(holder, attribute), captured.graph, captured.modules
     alone = called_once(captured)
+    edits: list[Edit] = []
     goes: list[fx.Node] = []
     for plan in plans:
+        edits.append(Edit([plan.chain.name]))
         for first, last, form in plan.parts:
             if form is None:
                 continue
@@ -34,29 +65,42 @@ def put_in_place(module: nn.Module, captured: Captured, plans: Sequence[Plan]) -
             weighted = [node for node in nodes if node in alone and has_parameters(modules[str(node.target)])]
             places = weighted or [node for node in nodes if node in alone]
             for node in nodes:
-                if places and node is places[-1]:
-                    form.hold(modules[str(node.target)])
-                    _put(module, str(node.target), form)
-                elif node in weighted:
-                    _put(module, str(node.target), Kept(modules[str(node.target)]))
-                elif node in alone:
-                    _put(module, str(node.target), nn.Identity())
+                if node in alone:
+                    layer = modules[str(node.target)]
+                    new = form.hold(layer) if node is places[-1] else Kept(layer)
+                    parent, _, name = str(node.target).rpartition(".")
+                    edits[-1].places.append((module.get_submodule(parent), name, layer, new))
                 else:
                     goes.append(node)
             if not places:
-                name = f"exact_{nodes[-1].name}"
-                module.add_module(name, form)
+                name = _free_name(module, f"exact_{nodes[-1].name}")
+                edits[-1].places.append((module, name, None, form))
                 readers = list(nodes[-1].users)
                 with graph.inserting_after(nodes[-1]):
-                    new = graph.call_module(name, (nodes[-1],))
+                    # Not call_module, which looks for it in whatever module the graph was run as.
+                    call = graph.create_node("call_module", name, (nodes[-1],))
                 for reader in readers:
-                    reader.replace_input_with(nodes[-1], new)
+                    reader.replace_input_with(nodes[-1], call)
     if not goes:
-        return module
+        return edits
     for node in goes:
         node.replace_all_uses_with(node.all_input_nodes[0])
         graph.erase_node(node)
-    return _graph_module(module, graph)
+    # A graph's module has containers of its own for the parts that it takes over, as they are by then.
+    together = Edit([edit.names[0] for edit in edits], [place for edit in edits for place in edit.places])
+    together.make()
+    try:
+        together.places.append((holder, attribute, module, _graph_module(module, graph)))
+    except Exception:
+        together.take_back()
+        raise
+    return [together]
+
+
+def _free_name(module: nn.Module, name: str) -> str:
+    """The name, or the first with a number behind it that the module does not have."""
+    names = (name, *(f"{name}_{number}" for number in range(len(vars(module)["_modules"]) + 1)))
+    return next(each for each in names if not hasattr(module, each))
 
 
 def called_once(captured: Captured) -> set[fx.Node]:
@@ -67,33 +111,43 @@ def called_once(captured: Captured) -> set[fx.Node]:
     return {node for node in nodes if calls[id(modules[str(node.target)])] == 1}
 
 
-def _put(module: nn.Module, path: str, new: nn.Module) -> None:
-    parent, _, name = path.rpartition(".")
-    setattr(module.get_submodule(parent), name, new)
-
-
 def _graph_module(module: nn.Module, graph: fx.Graph) -> fx.GraphModule:
     """A module that runs the graph and has all that ``module`` has, called or not."""
     for node in graph.nodes:
         # An annotation that is a string cannot be pickled with the graph.
         node.type = None
     made = fx.GraphModule(module, graph, type(module).__name__)
-    for path, part in module.named_modules():
+    known = set()
+    for path, part in module.named_modules(remove_duplicate=False):
         if path and not _has(made, path):
             made.add_submodule(path, part)
-    for name, parameter in module.named_parameters(recurse=False):
-        made.register_parameter(name, parameter)
-    for name, buffer in module.named_buffers(recurse=False):
-        made.register_buffer(name, buffer, persistent=name not in module._non_persistent_buffers_set)
-    return made.train(module.training)
+        container = made.get_submodule(path)
+        if container is part:
+            continue
+        # A container of the graph's own, with what the module's has.
+        container.training = part.training
+        for name, parameter in part._parameters.items():
+            container.register_parameter(name, parameter)
+        for name, buffer in part._buffers.items():
+            container.register_buffer(name, buffer, persistent=name not in part._non_persistent_buffers_set)
+        known |= {f"{path}.{name}".lstrip(".") for name in part._buffers}
+    for name, _ in list(made.named_buffers()):
+        parent, _, own = name.rpartition(".")
+        if name not in known and made.get_submodule(parent) is not _submodule(module, parent):
+            # A tensor that the network holds as a plain attribute, which is no part of its state.
+            made.get_submodule(parent)._non_persistent_buffers_set.add(own)
+    return made
 
 
 def _has(module: nn.Module, path: str) -> bool:
+    return _submodule(module, path) is not None
+
+
+def _submodule(module: nn.Module, path: str) -> nn.Module | None:
     try:
-        module.get_submodule(path)
+        return module.get_submodule(path)
     except AttributeError:
-        return False
-    return True
+        return None
 
 
 def why_fixed(module: nn.Module, captured: Captured) -> str | None:
@@ -103,6 +157,9 @@ def why_fixed(module: nn.Module, captured: Captured) -> str | None:
         return (
             f"its forward pass would have to change, and it takes further arguments, which a graph would fix: {names}."
         )
+    if captured.assigned:
+        names = ", ".join(captured.assigned)
+        return f"its forward pass would have to change, and it assigns to the module, which a graph would not: {names}."
     if (reason := why_not(module)) is not None:
         return f"its forward pass would have to change, and {reason}"
     if any("training" in node.kwargs for node in captured.graph.nodes):

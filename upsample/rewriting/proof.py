@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import fields, is_dataclass
 from math import comb, exp, log
 from statistics import median
 from typing import Any
@@ -20,7 +21,14 @@ Prepare = Callable[[nn.Module, tuple[Tensor, ...]], Call]
 
 LEAST_ROUNDS = 9
 
-TOLERANCES = {torch.float64: 1e-11, torch.float32: 1e-4, torch.float16: 2e-2, torch.bfloat16: 5e-2}
+TOLERANCES = {
+    torch.complex128: 1e-11,
+    torch.complex64: 1e-4,
+    torch.float64: 1e-11,
+    torch.float32: 1e-4,
+    torch.float16: 2e-2,
+    torch.bfloat16: 5e-2,
+}
 """How far outputs may be apart, as a share of the largest value: float rounding through a whole network."""
 
 
@@ -62,7 +70,7 @@ def gain(before: Sequence[float], after: Sequence[float]) -> Gain:
 
 
 def tensors(output: Any) -> Iterator[Tensor]:
-    """All tensors of an output, in whatever lists and dictionaries it holds them."""
+    """All tensors of an output, in whatever lists, dictionaries and dataclasses it holds them."""
     if isinstance(output, Tensor):
         yield output
     elif isinstance(output, Mapping):
@@ -71,6 +79,9 @@ def tensors(output: Any) -> Iterator[Tensor]:
     elif isinstance(output, list | tuple):
         for value in output:
             yield from tensors(value)
+    elif is_dataclass(output):
+        for each in fields(output):
+            yield from tensors(getattr(output, each.name))
 
 
 def difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> float:
@@ -80,6 +91,7 @@ def difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> float:
     differences = [0.0]
     for one, other in zip(expected, actual, strict=True):
         if one.numel():
+            one, other = (torch.view_as_real(each) if each.is_complex() else each for each in (one, other))
             one, other = one.double(), other.double()
             differences.append(((one - other).abs().max() / one.abs().max().clamp_min(1e-30)).item())
     return float("inf") if any(value != value for value in differences) else max(differences)

@@ -122,6 +122,8 @@ class _Look:
                 layer: nn.Module = _FUNCTIONS[node.target](**_arguments(node))
             elif node.op == "call_module":
                 layer = self._modules[str(node.target)]
+                if len(node.args) + len(node.kwargs) != 1:
+                    return "it is called with further arguments."
                 if self._calls[id(layer)] > 1 and has_parameters(layer):
                     return f"it is called {self._calls[id(layer)]} times."
                 if (reason := why_not(layer)) is not None:
@@ -178,7 +180,7 @@ def _interpolation(
     if antialias:
         raise UnsupportedError("interpolation with antialias is left alone.")
     size, scale_factor = (tuple(each) if isinstance(each, list) else each for each in (size, scale_factor))
-    return nn.Upsample(size, scale_factor, mode, align_corners)
+    return nn.Upsample(size, scale_factor, mode, align_corners, recompute_scale_factor)
 
 
 def _shuffle(input: Any, upscale_factor: int) -> nn.Module:
@@ -200,6 +202,9 @@ def _arguments(node: fx.Node) -> dict[str, Any]:
     """
     names = list(inspect.signature(_FUNCTIONS[node.target]).parameters)
     arguments = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
+    # Torch may come to know more of them, which we do not.
+    if len(node.args) > len(names) or arguments.keys() - set(names):
+        raise UnsupportedError("it is called with arguments that are not known here.")
     if any(_computed(value) for name, value in arguments.items() if name != "input"):
         raise UnsupportedError("its output size is computed in the forward pass.")
     return arguments
