@@ -71,6 +71,22 @@ def carafe_macs(c: int, o: int, s: int) -> float:
 CARAFE = Expected(carafe_macs, lambda c, o, s: 64 * c + 64 + 14400 * s**2 + 25 * s**2)
 
 
+def transposed_filtered_macs(c: int, o: int, s: int) -> float:
+    """The transposed 3×3 of each doubling, and 16 taps for each of its four outputs."""
+    outputs = [c] * (stages(s) - 1) + [o]
+    return sum(4**stage * (9 * c * each + 4 * 16 * each) for stage, each in enumerate(outputs))
+
+
+def dysample_last_macs(c: int, o: int, s: int) -> float:
+    groups, channels = o if s % 2 else 4, o * s**2
+    return 9 * c * channels + 2 * (2 * groups * s**2 * channels) + 4 * s**2 * channels + s**2 * channels * o
+
+
+def dysample_last_params(c: int, o: int, s: int) -> int:
+    groups, channels = o if s % 2 else 4, o * s**2
+    return conv3(c, channels) + 2 * (2 * groups * s**2 * channels) + 2 * groups * s**2 + channels * o + o
+
+
 def fade_macs(c: int, o: int, s: int) -> float:
     return (1 + s**2) * (64 * c + 9 * 64 * 25) + c + 25 * s**2 * c
 
@@ -147,6 +163,10 @@ TABLE |= {
         lambda c, o, s: 16 * c * sum(4**stage for stage in range(stages(s))) + 9 * s**2 * c * o,
         lambda c, o, s: conv3(c, o),
     ),
+    "transposed_filtered": Expected(
+        transposed_filtered_macs,
+        lambda c, o, s: 9 * c * (c * (stages(s) - 1) + o) + o,
+    ),
     "inverse_wavelet": Expected(
         lambda c, o, s: 9 * s**2 * c * o + 4 * s**2 * o * stages(s), lambda c, o, s: conv3(c, o * s**2)
     ),
@@ -158,6 +178,7 @@ TABLE |= {
     "dysample_lp_plus": Expected(lambda c, o, s: 2 * lp(c, s) + 4 * s**2 * c, lambda c, o, s: 2 * lp(c, s) + 8 * s**2),
     "dysample_pl": Expected(lambda c, o, s: 8 * c + 4 * s**2 * c, lambda c, o, s: 8 * c // s**2 + 8),
     "dysample_pl_plus": Expected(lambda c, o, s: 16 * c + 4 * s**2 * c, lambda c, o, s: 16 * c // s**2 + 8),
+    "dysample_last": Expected(dysample_last_macs, dysample_last_params),
     "carafe": CARAFE,
     "carafe_unfolded": CARAFE,
     "sapa_b": Expected(

@@ -11,7 +11,9 @@ CVPR 2022.
 Traps: the size of the output is rounded down here and rounded to nearest in some code. An output pixel Y lies at
 ``(Y + 1/2)/s - 1/2`` in LIIF and LTE, whose authors divide by the ratio of the rounded sizes instead of s, and at
 ``Y/s`` in Meta-SR, whose first kernel therefore stands on a corner. LTE adds the interpolated low-resolution image to
-its output; an upsampler of features has none and leaves it out.
+its output; an upsampler of features has none and leaves it out. At odd scales the authors keep four areas of zero from
+dividing by zero with 1e-9 each, so that on the row and the column through the border's last centre the mix is, up to
+rounding, ¼ of each whatever the other axis says; here it is the limit from inside.
 """
 
 from __future__ import annotations
@@ -28,14 +30,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.contract import Card, Scale, UnsupportedError, UpsampleError, Upsampler, Work, conv_work
-from upsample.families.sampling import precise
 from upsample.registry import register
 
 NUDGE = 1e-6
 """Moves positions that lie on a pixel's centre, so that rounding does not decide which neighbours they have."""
 
-SMALLEST_AREA = 1e-9
-"""Keeps the four areas from summing to zero where a position is clamped onto a pixel of the border."""
+NO_EXTENT = 1e-6
+"""Two neighbours along an axis that are no further apart than this are one pixel, at the border."""
 
 
 @dataclass(frozen=True)
@@ -45,21 +46,26 @@ class Corner:
     Attributes:
         sources: indices of input pixels, clamped to the edge.
         distances: from the neighbour to the position, half an input pixel being 1 as the authors scale it.
+        shares: of the answer from this neighbour in the mix: how far the other one is away, of both distances.
     """
 
     sources: list[int]
     distances: list[float]
+    shares: list[float]
 
 
 def corners(size: int, factor: float) -> tuple[Corner, Corner]:
     """Return the neighbours before and after every output position of an axis of ``size`` input pixels."""
     centres = [(position + 0.5) / factor - 0.5 for position in range(int(size * factor))]
-    found = []
-    for step in (0, 1):
-        sources = [min(max(floor(centre + NUDGE) + step, 0), size - 1) for centre in centres]
-        distances = [2 * (centre - source) for centre, source in zip(centres, sources, strict=True)]
-        found.append(Corner(sources, distances))
-    return found[0], found[1]
+    sources = [[min(max(floor(centre + NUDGE) + step, 0), size - 1) for centre in centres] for step in (0, 1)]
+    before, after = ([2 * (centre - source) for centre, source in zip(centres, own, strict=True)] for own in sources)
+    shares = [_share(abs(own), abs(other)) for own, other in zip(before, after, strict=True)]
+    return Corner(sources[0], before, shares), Corner(sources[1], after, [1 - share for share in shares])
+
+
+def _share(own: float, other: float) -> float:
+    """Of a neighbour at distance ``own``; where both stand for the same pixel of the border, half."""
+    return other / (own + other) if own + other > NO_EXTENT else 0.5
 
 
 def mlp(widths: Sequence[int]) -> nn.Sequential:
@@ -97,21 +103,19 @@ class _FourCorners(Upsampler):
         batch, _, height, width = input.shape
         high, wide = self.output_size(height, width)
         rows, columns = corners(height, self.factors[0]), corners(width, self.factors[1])
-        # At half precision the smallest area would be none.
-        areas = [_area(row, column, precise(input)) for row, column in product(rows, columns)]
-        total = areas[0] + areas[1] + areas[2] + areas[3]
         output = input.new_zeros(batch, high, wide, self.out_channels)
-        for (row, column), opposite in zip(product(rows, columns), reversed(areas), strict=True):
+        for row, column in product(rows, columns):
             found = [_gather(each, row.sources, column.sources) for each in features]
             answer = self.ask(found, input.new_tensor(row.distances)[:, None], input.new_tensor(column.distances))
-            share = (opposite / total).to(input.dtype)
+            # The opposite rectangle's area, of all four: a product of two shares.
+            share = input.new_tensor(row.shares)[:, None] * input.new_tensor(column.shares)
             output = torch.addcmul(output, answer, share[:, :, None])
         return output.movedim(3, 1)
 
     def mixing_work(self, batch: int, positions: int) -> Work:
-        """Work of four areas and their sum, once for the batch, and of mixing the answers."""
-        areas = Work(elementwise=(4 * 2 + 3 + 4) * positions)
-        return areas + Work(flops=4 * 2 * batch * self.out_channels * positions)
+        """Work of the four shares, once for the batch, and of mixing the answers."""
+        shares = Work(elementwise=4 * positions)
+        return shares + Work(flops=4 * 2 * batch * self.out_channels * positions)
 
     def definition(self, input: Tensor) -> Tensor:
         """Query by query, with the neighbours found by nearest sampling of shifted positions."""
@@ -124,7 +128,7 @@ class _FourCorners(Upsampler):
         size = input.new_tensor([height, width])
         own_y, own_x = _unit_positions(height, height, input), _unit_positions(width, width, input)
         centres = torch.stack(torch.meshgrid(own_y, own_x, indexing="ij"))[None]
-        answers, areas = [], []
+        answers, distances = [], []
         for shift in product((-1, 1), repeat=2):
             moved = (query + input.new_tensor(shift) / size + NUDGE).clamp(NUDGE - 1, 1 - NUDGE)
             grid = moved.flip(-1).expand(batch, -1, -1, -1)
@@ -132,15 +136,13 @@ class _FourCorners(Upsampler):
             centre = F.grid_sample(centres, grid[:1], mode="nearest", align_corners=False)[0].movedim(0, -1)
             distance = (query - centre) * size
             answers.append(self.ask(found, distance[..., 0], distance[..., 1]))
-            areas.append(distance.prod(-1).abs() + SMALLEST_AREA)
-        weights = torch.stack(areas[::-1])[:, None, :, :, None]
-        return ((torch.stack(answers) * weights).sum(0) / weights.sum(0)).movedim(3, 1)
-
-
-def _area(row: Corner, column: Corner, like: Tensor) -> Tensor:
-    y = like.new_tensor([abs(distance) for distance in row.distances])
-    x = like.new_tensor([abs(distance) for distance in column.distances])
-    return y[:, None] * x + SMALLEST_AREA
+            distances.append(distance.abs())
+        # The opposite of a neighbour lies on the other side along both axes. Where there is no rectangle between
+        # them, on the row and the column through the border's last centre, both are the same pixel.
+        own, opposite = torch.stack(distances), torch.stack(distances[::-1])
+        extent = own + opposite
+        shares = torch.where(extent > NO_EXTENT, opposite / extent, torch.full_like(extent, 0.5)).prod(-1)
+        return (torch.stack(answers) * shares[:, None, :, :, None]).sum(0).movedim(3, 1)
 
 
 def _gather(features: Tensor, rows: list[int], columns: list[int]) -> Tensor:

@@ -9,8 +9,10 @@ LapSRN doubles the size several times, and predicts at each what bilinear upsamp
 Sources: Dong et al. (SRCNN), ECCV 2014, and Kim et al. (VDSR), CVPR 2016, for the upsampler first; Shi et al. (ESPCN),
 CVPR 2016, and Dong et al. (FSRCNN), ECCV 2016, for the upsampler last; Lai et al. (LapSRN), CVPR 2017.
 
-Trap: LapSRN's 3×3 transposed convolutions are cropped at the bottom and right, where PyTorch's ``padding=1,
-output_padding=1`` crops at the top and left.
+Traps: LapSRN's 3×3 transposed convolutions are cropped at the bottom and right, where PyTorch's ``padding=1,
+output_padding=1`` crops at the top and left. FSRCNN's last layer has padding 4 and output padding ``s - 1`` at every
+scale; any other pair that gives the right size takes the same weights and moves the image by whole pixels. The networks
+of the field were trained and measured on images enlarged by MATLAB's bicubic kernel, which PyTorch's is not.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from torch import Tensor, nn
 from upsample.contract import (
     Card,
     Scale,
+    UnsupportedError,
     UpsampleError,
     Upsampler,
     Work,
@@ -29,9 +32,12 @@ from upsample.contract import (
     leaky_relu_by_definition,
     stage_factors,
 )
-from upsample.families.transposed import exact_padding, zero_stuffed_conv
+from upsample.families.transposed import zero_stuffed_conv
 from upsample.registry import find, register
-from upsample.resampling import interpolate, interpolate_by_definition, interpolation_work
+from upsample.resampling import Cubic, interpolate, interpolate_by_definition, interpolation_work
+
+FSRCNN_KERNEL = 9
+"""Side of the kernel of its last layer."""
 
 
 class _Network(Upsampler):
@@ -69,18 +75,33 @@ class _Network(Upsampler):
     )
 )
 class PreUpsampling(_Network):
-    """Bicubic interpolation of the image, then the backbone and a convolution width→O at high resolution."""
+    """Bicubic interpolation of the image, then the backbone and a convolution width→O at high resolution.
 
-    def __init__(self, in_channels: int, out_channels: int, scale: int, width: int = 64, depth: int = 3) -> None:
+    Args:
+        in_channels, out_channels, scale, width, depth: as for all networks here.
+        cubic: whose bicubic interpolation; see :data:`upsample.resampling.Cubic`.
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        scale: int,
+        width: int = 64,
+        depth: int = 3,
+        cubic: Cubic = "torch",
+    ) -> None:
         super().__init__(in_channels, out_channels, scale, width, depth)
+        self.cubic = cubic
         self.last = nn.Conv2d(width, out_channels, 3, padding=1)
 
     def forward(self, input: Tensor) -> Tensor:
-        output: Tensor = self.last(self.backbone(interpolate(input, "bicubic", self.factors)))
+        output: Tensor = self.last(self.backbone(interpolate(input, "bicubic", self.factors, self.cubic)))
         return output
 
     def definition(self, input: Tensor) -> Tensor:
-        output: Tensor = self.last(self.backbone(interpolate_by_definition(input, "bicubic", self.factors)))
+        enlarged = interpolate_by_definition(input, "bicubic", self.factors, self.cubic)
+        output: Tensor = self.last(self.backbone(enlarged))
         return output
 
     def work(self, batch: int, height: int, width: int) -> Work:
@@ -149,12 +170,18 @@ class Srcnn(Upsampler):
         in_channels, out_channels: channels of the images; 1 in the paper.
         scale: see :class:`~upsample.Upsampler`; fractional scales too.
         width: channels after the first layer, at least 2.
+        cubic: whose bicubic interpolation; see :data:`upsample.resampling.Cubic`. MATLAB's in the paper.
     """
 
     fractional = True
 
-    def __init__(self, in_channels: int, out_channels: int, scale: Scale, width: int = 64) -> None:
+    def __init__(
+        self, in_channels: int, out_channels: int, scale: Scale, width: int = 64, cubic: Cubic = "torch"
+    ) -> None:
         super().__init__(in_channels, out_channels, scale)
+        if cubic == "matlab" and any(factor != int(factor) for factor in self.factors):
+            raise UnsupportedError(f"MATLAB's bicubic kernel is known here at whole scales only; got {scale}.")
+        self.cubic = cubic
         self.layers = nn.Sequential(
             nn.Conv2d(in_channels, width, 9, padding=4),
             nn.ReLU(),
@@ -164,11 +191,11 @@ class Srcnn(Upsampler):
         )
 
     def forward(self, input: Tensor) -> Tensor:
-        output: Tensor = self.layers(interpolate(input, "bicubic", self.factors))
+        output: Tensor = self.layers(interpolate(input, "bicubic", self.factors, self.cubic))
         return output
 
     def definition(self, input: Tensor) -> Tensor:
-        output: Tensor = self.layers(interpolate_by_definition(input, "bicubic", self.factors))
+        output: Tensor = self.layers(interpolate_by_definition(input, "bicubic", self.factors, self.cubic))
         return output
 
     def work(self, batch: int, height: int, width: int) -> Work:
@@ -218,20 +245,23 @@ class Fsrcnn(Upsampler):
         for ins, outs, kernel_size in shape:
             layers += [nn.Conv2d(ins, outs, kernel_size, padding=kernel_size // 2), nn.PReLU(outs)]
         self.layers = nn.Sequential(*layers)
-        padding, output_padding = exact_padding(9, scale)
-        self.last = nn.ConvTranspose2d(width, out_channels, 9, scale, padding, output_padding)
+        if scale > FSRCNN_KERNEL:
+            raise UnsupportedError(f"FSRCNN's last kernel of {FSRCNN_KERNEL} leaves gaps at scale {scale}.")
+        self.last = nn.ConvTranspose2d(
+            width, out_channels, FSRCNN_KERNEL, scale, padding=FSRCNN_KERNEL // 2, output_padding=scale - 1
+        )
 
     def forward(self, input: Tensor) -> Tensor:
         output: Tensor = self.last(self.layers(input))
         return output
 
     def definition(self, input: Tensor) -> Tensor:
-        last, (padding, output_padding) = self.last, exact_padding(9, self.scale)
-        return zero_stuffed_conv(self.layers(input), last.weight, last.bias, self.scale, padding, output_padding)
+        last, padding = self.last, FSRCNN_KERNEL // 2
+        return zero_stuffed_conv(self.layers(input), last.weight, last.bias, self.scale, padding, self.scale - 1)
 
     def work(self, batch: int, height: int, width: int) -> Work:
         positions = height * width
-        last = conv_work(batch, self.last.in_channels, self.out_channels, positions, 9)
+        last = conv_work(batch, self.last.in_channels, self.out_channels, positions, FSRCNN_KERNEL)
         return layers_work(self.layers, batch, positions) + last
 
 

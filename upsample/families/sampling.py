@@ -70,7 +70,7 @@ def sample_bilinear_by_definition(input: Tensor, x: Tensor, y: Tensor) -> Tensor
         title="DySample (PL)",
         paper="Liu et al. (DySample), ICCV",
         year=2023,
-        advice="Fewer parameters still, as the shuffle comes first; needs channels divisible by s².",
+        advice="Fewer parameters still, as the shuffle comes first; 4 groups as in the authors' code, 8 in the paper.",
         preset="full",
         options={"order": "pl"},
     ),
@@ -199,3 +199,52 @@ class DySample(Upsampler):
         if self.dynamic:
             return predict + predict + sample + Work(elementwise=2 * values)
         return predict + sample
+
+
+@register(
+    Card(
+        name="dysample_last",
+        family="sampling",
+        title="Conv, DySample+, 1×1 conv",
+        paper="Liu et al. (DySample), ICCV",
+        year=2023,
+        advice="Instead of a sub-pixel convolution at a network's end: samples s² channels for each that comes out.",
+        preset="full",
+    )
+)
+class DySampleLast(Upsampler):
+    """A convolution C→O·s², DySample+ (LP) of all of these channels, and a 1×1 convolution to O.
+
+    As public trainers of super-resolution end their networks, RealPLKSR for one: the last convolution is that of a
+    sub-pixel convolution, and where that shuffles, this samples ``O·s²`` channels at the output's resolution. Per
+    low-resolution pixel ``9·C·O·s²`` multiply-accumulates, then those of DySample+ for ``O·s²`` channels, and
+    ``O²·s⁴``.
+
+    Args:
+        in_channels, out_channels, scale: see :class:`~upsample.Upsampler`.
+        groups: of channels that share their sampling points; 4 unless given, and O for odd scales.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, scale: int, groups: int | None = None) -> None:
+        super().__init__(in_channels, out_channels, scale)
+        channels = out_channels * scale**2
+        self.conv = nn.Conv2d(in_channels, channels, 3, padding=1)
+        default = out_channels if scale % 2 else 4
+        self.sample = DySample(channels, channels, scale, dynamic=True, groups=groups or default)
+        self.last = nn.Conv2d(channels, out_channels, 1)
+
+    def forward(self, input: Tensor) -> Tensor:
+        output: Tensor = self.last(self.sample(self.conv(input)))
+        return output
+
+    def definition(self, input: Tensor) -> Tensor:
+        output: Tensor = self.last(self.sample.definition(self.conv(input)))
+        return output
+
+    def work(self, batch: int, height: int, width: int) -> Work:
+        channels, positions = self.sample.in_channels, height * width
+        return (
+            conv_work(batch, self.in_channels, channels, positions, 3)
+            + self.sample.work(batch, height, width)
+            + conv_work(batch, channels, self.out_channels, positions * self.scale**2, 1)
+        )

@@ -6,7 +6,7 @@ kernel for each of the s² output phases.
 
 Sources: Shi et al. (ESPCN), CVPR 2016; Lim et al. (EDSR), CVPR Workshops 2017, for stages; Aitken et al., "Checkerboard
 artifact free sub-pixel convolution", 2017, for the ICNR initialisation; Tian et al. (DUpsampling), CVPR 2019; Luo et
-al. (NCNet), CVPR Workshops 2022.
+al. (NCNet), ECCV Workshops (AIM) 2022.
 
 Trap: with the default initialisation the s² kernels start different from each other, so that the output has a
 checkerboard before the first training step; ICNR starts them equal.
@@ -195,7 +195,7 @@ class DUpsampling(Upsampler):
         name="nearest_shuffle_conv",
         family="subpixel",
         title="Nearest as frozen 1×1 conv + shuffle, conv",
-        paper="Luo et al. (NCNet), CVPRW",
+        paper="Luo et al. (NCNet), ECCVW",
         year=2022,
         advice="Nearest + conv for accelerators that are slow at resizing; elsewhere the copies waste s²·C² MACs.",
         preset="full",
