@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -201,6 +203,25 @@ def test_a_form_is_compiled_as_one_graph(mode: str, form: str) -> None:
     with torch.no_grad():
         made = torch.compile(module, fullgraph=True, backend="aot_eager")(input)
         torch.testing.assert_close(made, module(input))
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("padding", "scale"), [(1, 2), (0, 2), ((3, 2), 2), (1, (2, 3))])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::torch.jit.TracerWarning")
+def test_the_older_exporter_to_onnx_takes_every_form_at_every_size(form: str, padding: Any, scale: Any) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    layers = [nn.Upsample(scale_factor=scale, mode="bilinear"), nn.Conv2d(4, 3, 3, padding=padding)]
+    module = dict(each_form(layers))[form]
+    if isinstance(module, UnsupportedError):
+        pytest.skip(str(module))
+    file, axes = io.BytesIO(), {"input": {2: "height", 3: "width"}}
+    input = torch.randn(1, 4, 7, 9)
+    torch.onnx.export(module.eval(), (input,), file, dynamo=False, input_names=["input"], dynamic_axes=axes)
+    session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+    for other in (input, torch.randn(1, 4, 6, 5)):
+        (made,) = session.run(None, {"input": other.numpy()})
+        with torch.no_grad():
+            torch.testing.assert_close(torch.from_numpy(made), module(other), rtol=1e-4, atol=1e-5)
 
 
 CIRCULAR = [

@@ -114,5 +114,7 @@ def interleave(blocks: Tensor, scales: tuple[int, int]) -> Tensor:
     """``PixelShuffle`` with a factor for each axis: ``(N, O·s_y·s_x, H, W)`` to ``(N, O, s_y·H, s_x·W)``."""
     if scales[0] == scales[1]:
         return F.pixel_shuffle(blocks, scales[0])
-    split: Tensor = blocks.unflatten(1, (-1, *scales)).permute(0, 1, 4, 2, 5, 3)
-    return split.flatten(4, 5).flatten(2, 3)
+    batch, channels, height, width = blocks.shape
+    outputs = channels // (scales[0] * scales[1])
+    split = blocks.reshape(batch, outputs, *scales, height, width).permute(0, 1, 4, 2, 5, 3)
+    return split.reshape(batch, outputs, scales[0] * height, scales[1] * width)

@@ -110,7 +110,7 @@ class ExactForm(nn.Module):
         if input.dim() != 4 or not input.is_floating_point() or not self._fits(input):
             usual: Tensor = self.usual(input)
             return usual
-        if torch.is_grad_enabled() and any(parameter.requires_grad for parameter in self.usual.parameters()):
+        if self._wants_gradients():
             return self._run(input, self._weights())
         if not exporting() and self._versions() != self._seen:
             self.refresh()
@@ -132,6 +132,14 @@ class ExactForm(nn.Module):
         for name, weight in self._weights().items():
             self.register_buffer(f"{PREFIX}{name}", weight.detach(), persistent=False)
         self._seen = self._versions()
+
+    def _wants_gradients(self) -> bool:
+        # A graph in ONNX has no gradients, though torch's older exporter records it with them.
+        return (
+            torch.is_grad_enabled()
+            and not torch.onnx.is_in_onnx_export()
+            and any(parameter.requires_grad for parameter in self.usual.parameters())
+        )
 
     def _kept(self) -> dict[str, Tensor]:
         return {name.removeprefix(PREFIX): buffer for name, buffer in self._buffers.items() if buffer is not None}

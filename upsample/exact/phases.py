@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import product
 
 import torch
 import torch.nn.functional as F
@@ -36,36 +37,40 @@ class Phases(PolyphaseForm):
 
     def _interior(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
         height, width = input.shape[2:]
-        made = []
+        made: list[Tensor] = []
         for number, (vertical, horizontal) in enumerate(self._sets):
             kernel, bias = weights[f"kernel_{number}"], weights.get(f"bias_{number}")
             padding = (vertical.padding, horizontal.padding)
             blocks = F.conv2d(input, kernel, bias, padding=padding, groups=self.normal.groups)
-            blocks = blocks[:, :, vertical.blocks(height), horizontal.blocks(width)]
-            made.append(blocks.unflatten(1, (-1, len(vertical.phases), len(horizontal.phases))))
+            made.append(blocks[:, :, vertical.blocks(height), horizontal.blocks(width)])
         output = self._shuffled(made) if exporting() else self._written(made)
         vertical, horizontal = self._sets[0]
         return cropped(output, vertical.outputs(height), horizontal.outputs(width), input)
 
     def _shuffled(self, made: Sequence[Tensor]) -> Tensor:
-        """Put ``(N, O, phases, phases, H, W)`` of each set in their places by one shuffle."""
-        scales = (self.vertical.scale, self.horizontal.scale)
+        """Put ``(N, O·phases·phases, H, W)`` of each set in their places by one shuffle."""
         by_phase = {
-            (phase_v, phase_h): blocks[:, :, index_v, index_h]
+            (phase_v, phase_h): blocks[:, index :: len(vertical.phases) * len(horizontal.phases)]
             for (vertical, horizontal), blocks in zip(self._sets, made, strict=True)
-            for index_v, phase_v in enumerate(vertical.phases)
-            for index_h, phase_h in enumerate(horizontal.phases)
+            for index, (phase_v, phase_h) in enumerate(product(vertical.phases, horizontal.phases))
         }
-        return interleave(torch.stack([by_phase[key] for key in sorted(by_phase)], 2).flatten(1, 2), scales)
+        stacked = torch.stack([by_phase[key] for key in sorted(by_phase)], 2)
+        batch, channels, count, height, width = stacked.shape
+        # Sizes are spelt out, as torch's older exporter to ONNX makes those of the example of what flatten leaves.
+        together = stacked.reshape(batch, channels * count, height, width)
+        return interleave(together, (self.vertical.scale, self.horizontal.scale))
 
     def _written(self, made: Sequence[Tensor]) -> Tensor:
         """Put them in their places one by one."""
-        batch, channels, _, _, height, width = made[0].shape
-        output = made[0].new_empty(batch, channels, height, self.vertical.scale, width, self.horizontal.scale)
+        batch, _, height, width = made[0].shape
+        output = made[0].new_empty(
+            batch, self.normal.out_channels, height, self.vertical.scale, width, self.horizontal.scale
+        )
         for (vertical, horizontal), blocks in zip(self._sets, made, strict=True):
             rows = output[:, :, :, vertical.phases[0] : vertical.phases[-1] + 1]
             place = rows[..., horizontal.phases[0] : horizontal.phases[-1] + 1]
-            place.copy_(blocks.permute(0, 1, 4, 2, 5, 3))
+            by_phase = blocks.unflatten(1, (-1, len(vertical.phases), len(horizontal.phases)))
+            place.copy_(by_phase.permute(0, 1, 4, 2, 5, 3))
         placed: Tensor = output.flatten(4, 5).flatten(2, 3)
         return placed
 
