@@ -25,6 +25,7 @@ from upsample.contract import (
 from upsample.cost import Cost, cost
 from upsample.exact import exact_forms
 from upsample.families.subpixel import icnr_, pixel_shuffle
+from upsample.published import load_published, published_layouts
 from upsample.rewriting import rewrite
 
 __all__ = [
@@ -46,8 +47,10 @@ __all__ = [
     "exact_forms",
     "exact_names",
     "icnr_",
+    "load_published",
     "names",
     "pixel_shuffle",
+    "published_layouts",
     "refusal",
     "rewrite",
 ]

@@ -107,6 +107,7 @@ class DySample(Upsampler):
         dynamic: predict the range of each offset, ``0.5·sigmoid``, instead of 0.25.
         groups: g, groups of channels that share their sampling points; the channels must be divisible by it. The
             paper's PL variants (DySample-S) have 8.
+        range_bias: whether the predicted range has a bias, as in one version of the authors' code.
     """
 
     keeps_channels = True
@@ -119,6 +120,7 @@ class DySample(Upsampler):
         order: Literal["lp", "pl"] = "lp",
         dynamic: bool = False,
         groups: int = 4,
+        range_bias: bool = False,
     ) -> None:
         super().__init__(in_channels, out_channels, scale)
         if order not in ("lp", "pl"):
@@ -135,9 +137,10 @@ class DySample(Upsampler):
         nn.init.normal_(self.offset.weight, std=0.001)
         assert self.offset.bias is not None
         nn.init.zeros_(self.offset.bias)
-        self.range = nn.Conv2d(*ends, 1, bias=False) if dynamic else None
+        self.range = nn.Conv2d(*ends, 1, bias=range_bias) if dynamic else None
         if self.range is not None:
-            nn.init.zeros_(self.range.weight)
+            for parameter in self.range.parameters():
+                nn.init.zeros_(parameter)
 
     def forward(self, input: Tensor) -> Tensor:
         batch, channels, height, width = input.shape
