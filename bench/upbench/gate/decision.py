@@ -18,9 +18,9 @@ from upbench.gate.series import Rule, Series
 from upbench.records.statistics import Interval
 
 Kind = Literal["error", "regression", "undecided", "improvement", "same", "new", "skipped"]
-Outcome = Literal["pass", "regression", "inconclusive"]
+Outcome = Literal["pass", "regression", "error", "inconclusive"]
 
-EXIT_CODES: dict[Outcome, int] = {"pass": 0, "regression": 1, "inconclusive": 3}
+EXIT_CODES: dict[Outcome, int] = {"pass": 0, "regression": 1, "error": 1, "inconclusive": 3}
 
 BLIND = 0.10
 """A gate that could not have seen a slowdown of this size in some benchmark does not call it the same."""
@@ -41,6 +41,7 @@ class Verdict:
         pool: whether it is a pool.
         fails_without_latency: whether an error, an exact quantity or memory alone condemns it.
         unknown: whether something besides its latency could not be found out.
+        broken: whether it fails on both sides, so that nothing is said about the difference between them.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Verdict:
     pool: bool = False
     fails_without_latency: bool = False
     unknown: bool = False
+    broken: bool = False
 
 
 @dataclass(frozen=True)
@@ -110,7 +112,8 @@ def _of_case(evidence: Observed, rule: Rule, family: int) -> Verdict:
     if wrong:
         reference_alone = evidence.endings[1].outcome == "passed" and evidence.endings[0].outcome != "passed"
         new = reference_alone and rule.allow_new
-        return Verdict(name, "new" if new else "error", wrong, fails_without_latency=not new)
+        broken = all(closed.outcome == "failed" for closed in evidence.endings)
+        return Verdict(name, "new" if new else "error", wrong, fails_without_latency=not (new or broken), broken=broken)
     if excuses := tuple(closed.reason for closed in evidence.endings if closed.outcome == "unknown"):
         return Verdict(name, "undecided", excuses, unknown=True)
     if not evidence.runs:
@@ -141,6 +144,8 @@ def _errors(evidence: Observed) -> tuple[str, ...]:
     reference, candidate = evidence.endings
     if reference.outcome == candidate.outcome == "skipped":
         return ()
+    if reference.outcome == candidate.outcome == "failed" and reference.in_short == candidate.in_short:
+        return (f"failed on both sides: {reference.in_short}",)
     wrong = []
     for side, closed in (("reference", reference), ("candidate", candidate)):
         if closed.outcome == "failed":
@@ -260,11 +265,14 @@ def _outcome(
         return [verdict for verdict in verdicts if verdict.kind == kind]
 
     condemned = [verdict for verdict in verdicts if verdict.fails_without_latency]
-    if named("error"):
-        return "regression", _sentence(named("error"), "failed or differ")
+    if errors := [verdict for verdict in named("error") if not verdict.broken]:
+        return "regression", _sentence(errors, "failed or differ")
     if condemned:
         return "regression", _sentence(condemned, "got worse")
     outcome, sentence = _of_all_latencies(named("regression"), named("undecided"), contaminated, rule)
+    broken = [verdict for verdict in verdicts if verdict.broken]
+    if broken and not (judge_latency and outcome == "regression"):
+        return "error", _sentence(broken, "could not be run")
     if judge_latency:
         return outcome, sentence
     if unknown := [verdict for verdict in verdicts if verdict.unknown]:

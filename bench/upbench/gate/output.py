@@ -106,7 +106,7 @@ def markdown(report: GateReport, settings: GateSettings) -> str:
     decision = report.decision
     told = [verdict for verdict in decision.verdicts if verdict.kind not in ("same", "skipped")]
     quiet = [verdict for verdict in decision.verdicts if verdict.kind in ("same", "skipped")]
-    mark = {"pass": "✅", "regression": "❌", "inconclusive": "⚠️"}[decision.outcome]
+    mark = {"pass": "✅", "regression": "❌", "error": "❌", "inconclusive": "⚠️"}[decision.outcome]
     parts = [
         f"### {mark} Benchmarks against `{settings.reference}`: {decision.outcome}",
         decision.sentence,

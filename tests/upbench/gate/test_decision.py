@@ -190,8 +190,19 @@ def test_what_does_not_run_on_one_side_is_an_error(reference: Closed, candidate:
     assert (verdict.kind, verdict.reasons) == ("error", (reason,))
 
 
-def test_what_fails_on_both_sides_says_so_of_both() -> None:
-    assert len(only(evidence(endings=(FAILED, FAILED))).reasons) == 2
+def test_what_fails_on_both_sides_is_an_error_of_the_suite_and_no_regression() -> None:
+    found = decide([evidence(endings=(FAILED, FAILED))], {}, Rule())
+    assert (found.outcome, found.exit_code) == ("error", 1)
+    assert found.sentence.endswith("could not be run: failed on both sides: ValueError: no.")
+    differently = only(evidence(endings=(FAILED, Closed("failed", "KeyError: 1"))))
+    assert (len(differently.reasons), differently.broken) == (2, True)
+
+
+def test_an_error_of_the_suite_hides_no_regression() -> None:
+    worse = returning([1.0], [2.0], result_rtol=0.1)
+    found = decide([evidence("broken", endings=(FAILED, FAILED)), worse], {}, Rule())
+    assert found.outcome == "regression"
+    assert found.sentence.startswith("case failed or differ")
 
 
 def test_what_is_skipped_on_both_sides_is_skipped() -> None:
@@ -285,10 +296,10 @@ def test_controls_are_reported_and_are_no_benchmarks() -> None:
     assert [verdict.name for verdict in found.verdicts] == ["same"]
 
 
-@pytest.mark.parametrize(("outcome", "code"), [("pass", 0), ("regression", 1), ("inconclusive", 3)])
+@pytest.mark.parametrize(("outcome", "code"), [("pass", 0), ("regression", 1), ("error", 1), ("inconclusive", 3)])
 def test_every_outcome_has_its_exit_code(outcome: Any, code: int) -> None:
     assert Decision(outcome, "", ()).exit_code == code
-    assert set(EXIT_CODES) == {"pass", "regression", "inconclusive"}
+    assert set(EXIT_CODES) == {"pass", "regression", "error", "inconclusive"}
 
 
 @pytest.mark.parametrize(
