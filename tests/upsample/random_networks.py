@@ -271,6 +271,17 @@ USUAL = ("usual", "a", "before")
 """What times are taken of under these names is the network as it was."""
 
 
+NOT_TRIED = "does not run by itself, or takes too long"
+
+LARGEST = 1 << 18
+"""Values that come out of any layer: upsamplers one after another soon make gigabytes of a few pixels."""
+
+
+def _refuse_what_is_large(_: nn.Module, __: object, output: object) -> None:
+    if isinstance(output, Tensor) and output.numel() > LARGEST:
+        raise ValueError("too large to be tried.")
+
+
 def outcome(seed: int) -> str:
     """Rewrite one network, and say what became of it; the model must run by itself.
 
@@ -279,12 +290,15 @@ def outcome(seed: int) -> str:
     """
     torch.manual_seed(seed)
     grammar = Grammar(seed)
+    handle = nn.modules.module.register_module_forward_hook(_refuse_what_is_large)
     try:
         model, input = grammar.network()
         with torch.no_grad():
             model(input)
     except Exception:
-        return "does not run by itself"
+        return NOT_TRIED
+    finally:
+        handle.remove()
     with preferring(grammar.random.choice(list(FORMS))):
         faster, report = upsample.rewrite(model, input)
     model.eval(), faster.eval()
@@ -313,7 +327,7 @@ def main() -> None:
     torch.set_num_threads(1)
     found: Counter[str] = Counter()
     for seed in itertools.count():
-        if found.total() - found["does not run by itself"] >= int(sys.argv[1]):
+        if found.total() - found[NOT_TRIED] >= int(sys.argv[1]):
             break
         try:
             found[outcome(seed)] += 1
