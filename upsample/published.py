@@ -42,7 +42,8 @@ class Layout:
         source: the repository, as ``owner/name``.
         layer: the class there.
         cls: the class here.
-        names: patterns of whole names there, and what they become; a later one of the same name takes precedence.
+        names: patterns of whole names there, and what they become. Where several tensors become one, it is the last:
+            a network may number its last layer by how many there are.
         changes: what else is done to a tensor, by its name here.
         dropped: patterns of names that hold nothing learned.
         whole_network: whether the layer is the end of a network, of which other names are left aside.
@@ -99,7 +100,11 @@ def load_published(module: AnyUpsampler, state_dict: Mapping[str, Tensor], sourc
     own = {name.removeprefix(prefix): tensor for name, tensor in state_dict.items() if name.startswith(prefix)}
     wrong = []
     for layout in chosen:
-        tensors, foreign = layout.renamed(own)
+        try:
+            tensors, foreign = layout.renamed(own)
+        except (IndexError, RuntimeError):
+            wrong.append(f"as {layout.layer}, its tensors have other dimensions")
+            continue
         misfit = _misfit(module.state_dict(), tensors, foreign)
         if misfit is None:
             with torch.no_grad():
@@ -130,9 +135,9 @@ def _misfit(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor], foreign: 
     return None
 
 
-def _of_nested(first: str, count: int = 2) -> Callable[[re.Match[str]], str]:
-    """The number of a layer, of which the shuffles or dropouts between are counted there."""
-    return lambda match: f"{first}.{int(match[1]) // count}.{match[2]}"
+def _without_shuffles(match: re.Match[str]) -> str:
+    """The stage of a convolution, where the shuffles between them are counted, too."""
+    return f"stages.{int(match[1]) // 2}.{match[2]}"
 
 
 def _counted_from(offset: int, template: str) -> Callable[[re.Match[str]], str]:
@@ -243,20 +248,20 @@ LAYOUTS = (
         {"weight": "stages.0.weight", "bias": "bias"},
         changes={"stages.0.weight": _with_gain},
         dropped=("resample_filter",),
-        note="With `up=2`, `kernel_size=3` and a bias; its activation is not part of it.",
+        note="With `up=2`, `kernel_size=3`, its usual filter and a bias; its activation is not part of it.",
     ),
     Layout(
         "XPixelGroup/BasicSR",
         "EDSR",
         SubPixelStaged,
-        {r"upsample\.(\d+)" + BOTH: _of_nested("stages"), "conv_last" + BOTH: r"last.\1"},
+        {r"upsample\.(\d+)" + BOTH: _without_shuffles, "conv_last" + BOTH: r"last.\1"},
         whole_network=True,
     ),
     Layout(
         "sanghyun-son/EDSR-PyTorch",
         "EDSR",
         SubPixelStaged,
-        {r"tail\.0\.(\d+)" + BOTH: _of_nested("stages"), r"tail\.1" + BOTH: r"last.\1"},
+        {r"tail\.0\.(\d+)" + BOTH: _without_shuffles, r"tail\.1" + BOTH: r"last.\1"},
         whole_network=True,
     ),
     Layout(
@@ -283,7 +288,7 @@ LAYOUTS = (
     ),
     Layout(
         "poppinace/fade",
-        "FADE_L2H",
+        "FADE (L2H)",
         Fade,
         {
             r"gate_generator\.conv" + BOTH: r"gate.\1",
@@ -294,7 +299,7 @@ LAYOUTS = (
     ),
     Layout(
         "poppinace/fade",
-        "FADE_H2L",
+        "FADE (H2L)",
         Fade,
         {
             r"gate_generator\.conv" + BOTH: r"gate.\1",

@@ -336,7 +336,7 @@ LDA = shaped(
     conv_offset__3__bias=(18,),
     relative_position_bias_table=(1, 1, 1, 9, 4),
 )
-JBU = {f"up{i}.{key}": normal() for i in (1, 2, 3, 4) for key in ("range_temp", "sigma_spatial")}
+JBU = {f"up{i}.{key}": normal(seed=10 * i + len(key)) for i in (1, 2, 3, 4) for key in ("range_temp", "sigma_spatial")}
 for number in (1, 2, 3, 4):
     both(JBU, f"up{number}.range_proj.0", (32, 3, 1, 1))
     both(JBU, f"up{number}.range_proj.3", (32, 32, 1, 1))
@@ -344,10 +344,44 @@ for number in (1, 2, 3, 4):
     both(JBU, f"up{number}.fixup_proj.3", (49, 49, 1, 1))
 both(JBU, "fixup_proj.1", (4, 4, 1, 1))
 
-PLACED = {
-    "meta_sr": ("XuecaiHu/Meta-SR-Pytorch", "meta_sr", (4, 3, 2), {"width": 8}, META),
-    "fade l2h": ("poppinace/fade", "fade", (6, 6, 2), {"embedding": 8}, L2H),
-    "fade h2l": ("poppinace/fade", "fade", (6, 6, 2), {"embedding": 8}, H2L),
-    "lda_aqu": ("duzw9311/LDA-AQU", "lda_aqu", (16, 16, 2), {}, LDA),
-    "featup": ("mhamilton723/FeatUp", "joint_bilateral", (4, 4, 16), {}, JBU),
+
+def parts(**places: str) -> dict[str, str]:
+    """Where weight and bias of each of our layers come from."""
+    pairs = ((ours.replace("__", "."), theirs) for ours, theirs in places.items())
+    return {f"{ours}.{part}": f"{theirs}.{part}" for ours, theirs in pairs for part in ("weight", "bias")}
+
+
+OF_META = parts(mlp__0="P2W.meta_block.0", mlp__2="P2W.meta_block.2")
+OF_L2H = parts(gate="gate_generator.conv", compress_guide="ker_generator.compressor_en") | {
+    "compress_input.weight": "ker_generator.compressor_de.weight",
+    "encode.weight": "ker_generator.content_encoder.weight",
+    "encode.bias": "ker_generator.content_encoder.bias",
 }
+OF_H2L = parts(gate="gate_generator.conv", compress_guide="kernel_generator.conv1_en") | {
+    "compress_input.weight": "kernel_generator.conv1_de.weight",
+    "encode.weight": "kernel_generator.conv2_kernels",
+    "encode.bias": "kernel_generator.conv2_bias",
+}
+OF_LDA = parts(norm="layer_norm.norm", offset_norm="conv_offset.1.norm", offset="conv_offset.3") | {
+    "query.weight": "proj_q.weight",
+    "key.weight": "proj_k.weight",
+    "depthwise.weight": "conv_offset.0.weight",
+    "position_bias": "relative_position_bias_table",
+}
+OF_JBU: dict[str, str] = {}
+for number in (1, 2, 3, 4):
+    ours, theirs = f"stages.{number - 1}", f"up{number}"
+    OF_JBU |= {f"{ours}.log_temperature": f"{theirs}.range_temp", f"{ours}.sigma": f"{theirs}.sigma_spatial"}
+    OF_JBU |= parts(**{f"{ours}.project.0": f"{theirs}.range_proj.0", f"{ours}.project.2": f"{theirs}.range_proj.3"})
+    OF_JBU |= parts(**{f"{ours}.correct.0": f"{theirs}.fixup_proj.0", f"{ours}.correct.2": f"{theirs}.fixup_proj.3"})
+
+Placed = tuple[str, str, tuple[int, int, int], dict[str, Any], dict[str, Tensor], dict[str, str]]
+
+PLACED: dict[str, Placed] = {
+    "meta_sr": ("XuecaiHu/Meta-SR-Pytorch", "meta_sr", (4, 3, 2), {"width": 8}, META, OF_META),
+    "fade l2h": ("poppinace/fade", "fade", (6, 6, 2), {"embedding": 8}, L2H, OF_L2H),
+    "fade h2l": ("poppinace/fade", "fade", (6, 6, 2), {"embedding": 8}, H2L, OF_H2L),
+    "lda_aqu": ("duzw9311/LDA-AQU", "lda_aqu", (16, 16, 2), {}, LDA, OF_LDA),
+    "featup": ("mhamilton723/FeatUp", "joint_bilateral", (4, 4, 16), {}, JBU, OF_JBU),
+}
+"""Layers whose arithmetic stands in the families' own tests: only where their tensors go is looked at."""

@@ -224,6 +224,29 @@ def test_the_older_exporter_to_onnx_takes_every_form_at_every_size(form: str, pa
             torch.testing.assert_close(torch.from_numpy(made), module(other), rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::torch.jit.TracerWarning")
+def test_the_older_exporter_writes_the_weights_of_after_training() -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    for form in ("mixed_first", "shuffled"):
+        layers = [nn.Upsample(scale_factor=2), nn.Conv2d(4, 3, 3, padding=1)]
+        module, input, file = exact_forms(layers)[form], torch.randn(1, 4, 7, 9), io.BytesIO()
+        with torch.no_grad():
+            module(input)
+            for parameter in layers[1].parameters():
+                parameter += 1
+        torch.onnx.export(module, (input,), file, dynamo=False, input_names=["input"])
+        session = onnxruntime.InferenceSession(file.getvalue(), providers=["CPUExecutionProvider"])
+        (made,) = session.run(None, {"input": input.numpy()})
+        expected = nn.Sequential(*layers)(input).detach()
+        torch.testing.assert_close(torch.from_numpy(made), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_channels_mixed_first_refuse_what_is_too_small_as_the_layers_do() -> None:
+    layers = [nn.Upsample(scale_factor=2), nn.Conv2d(2, 1, 3)]
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+        exact_forms(layers)["mixed_first"](torch.randn(1, 2, 1, 4))
+
+
 CIRCULAR = [
     nn.Conv2d(2, 18, 5, padding="same", padding_mode="circular"),
     nn.PixelShuffle(3),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import ClassVar, Self
 
 import torch
@@ -18,6 +19,22 @@ PREFIX = "exact_"
 def exporting() -> bool:
     """Whether the calls are recorded for another runtime, where writing into slices costs more than copying."""
     return torch.compiler.is_compiling() or bool(torch._C._get_tracing_state())
+
+
+def _in_older_export() -> bool:
+    """Whether torch's older exporter to ONNX records, which it does with gradients, though its graph has none."""
+    return not torch.compiler.is_compiling() and torch.onnx.is_in_onnx_export() and bool(torch._C._get_tracing_state())
+
+
+@contextmanager
+def _not_recorded() -> Iterator[None]:
+    """Keep what is computed out of a graph that is being recorded, in which its result is a constant."""
+    recording = torch._C._get_tracing_state()
+    torch._C._set_tracing_state(None)  # type: ignore[attr-defined]  # missing in the stubs
+    try:
+        yield
+    finally:
+        torch._C._set_tracing_state(recording)  # type: ignore[attr-defined]
 
 
 class Held:
@@ -112,8 +129,9 @@ class ExactForm(nn.Module):
             return usual
         if self._wants_gradients():
             return self._run(input, self._weights())
-        if not exporting() and self._versions() != self._seen:
-            self.refresh()
+        if not torch.compiler.is_compiling() and self._versions() != self._seen:
+            with _not_recorded():
+                self.refresh()
         weights = self._kept()
         if not self._seen:
             # Layers without weights take any dtype.
@@ -134,12 +152,9 @@ class ExactForm(nn.Module):
         self._seen = self._versions()
 
     def _wants_gradients(self) -> bool:
-        # A graph in ONNX has no gradients, though torch's older exporter records it with them.
-        return (
-            torch.is_grad_enabled()
-            and not torch.onnx.is_in_onnx_export()
-            and any(parameter.requires_grad for parameter in self.usual.parameters())
-        )
+        if not torch.is_grad_enabled() or _in_older_export():
+            return False
+        return any(parameter.requires_grad for parameter in self.usual.parameters())
 
     def _kept(self) -> dict[str, Tensor]:
         return {name.removeprefix(PREFIX): buffer for name, buffer in self._buffers.items() if buffer is not None}

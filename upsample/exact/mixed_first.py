@@ -65,8 +65,8 @@ class MixedFirst(ExactForm):
             mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
             (top, bottom), (left, right) = self._padding
             planes = F.pad(planes, (left, right, top, bottom), mode=mode)
-        if planes.shape[2] < self._reaches[0] or planes.shape[3] < self._reaches[1]:
-            # Some taps see nothing of it at all.
+        if planes.shape[2] <= self._reaches[0] or planes.shape[3] <= self._reaches[1]:
+            # Some taps see nothing of it at all, and there may be no output.
             usual: Tensor = self.usual(input)
             return usual
         output = _sum_of_shifted(planes.split(conv.out_channels, dim=1), self._shifts)

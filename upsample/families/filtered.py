@@ -119,8 +119,8 @@ class TransposedFiltered(Upsampler):
 
     As the layers of StyleGAN2's generator that double, without the modulation of their weights. The last doubling
     goes C→O, those before C→C; each takes ``9·C·O`` multiply-accumulates per pixel that comes in, and 16 for each value
-    that goes out. The output is that of :class:`FilteredConv` with the kernels flipped, but for the outermost ring.
-    Scales: powers of two.
+    that goes out. At scale 2 the output is that of :class:`FilteredConv` with the kernels flipped, but for the
+    outermost ring. Scales: powers of two.
 
     Args:
         in_channels, out_channels, scale: see :class:`~upsample.Upsampler`.

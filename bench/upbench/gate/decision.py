@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from numbers import Rational, Real
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 import numpy as np
 
@@ -163,7 +163,7 @@ def _different_results(evidence: Observed) -> tuple[str, ...]:
         return ()
     reference, candidate = evidence.examined
     rtol = candidate.extra_info.get("result_rtol")
-    if rtol is None or reference.result is candidate.result is None:
+    if not _is_number(rtol) or reference.result is candidate.result is None:
         return ()
     if reference.result is None or candidate.result is None:
         return ("the output is too large to compare on one side alone",)
@@ -216,10 +216,13 @@ def _not_compared(evidence: Observed, keys: Sequence[str]) -> Iterator[str]:
     """Clauses on exact quantities that are no numbers and no texts, or no finite ones."""
     if evidence.examined is None:
         return
-    if any("result_rtol" in {**closed.extra_info, **closed.not_compared} for closed in evidence.examined) and all(
-        closed.result is None for closed in evidence.examined
-    ):
-        yield "the output cannot be compared: it is no array, or a very large one"
+    candidate = evidence.examined[1]
+    rtol = {**candidate.not_compared, **candidate.extra_info}.get("result_rtol")
+    if rtol is not None:
+        if not _is_number(rtol):
+            yield f"the output cannot be compared: result_rtol is no number but {rtol!r}"
+        elif all(closed.result is None for closed in evidence.examined):
+            yield "the output cannot be compared: it is no array, or a very large one"
     for key in keys:
         for closed in evidence.examined:
             value = closed.extra_info.get(key)
@@ -227,6 +230,10 @@ def _not_compared(evidence: Observed, keys: Sequence[str]) -> Iterator[str]:
             if what is not None:
                 yield f"{key} cannot be compared: it is {what}"
                 break
+
+
+def _is_number(value: Any) -> TypeGuard[float]:
+    return isinstance(value, Real) and _is_finite(value)
 
 
 def _is_finite(value: Any) -> bool:
@@ -238,20 +245,18 @@ def exact_changes(
 ) -> Iterator[tuple[str, str, bool]]:
     """The exact quantities that differ: key, change in words, and whether it is for the worse.
 
-    For the worse is a number that grew, and what is no longer stated or no longer a number, which could hide anything.
-    A text that differs is news.
+    For the worse is a number that grew, what is no longer stated, and a number that is none any more, which could hide
+    anything. A text that differs is news.
     """
     for key in keys:
         old: Any = before.get(key)
         new: Any = after.get(key)
         if old == new or (old != old and new != new):
             continue
-        numbers = all(isinstance(value, Real) and _is_finite(value) for value in (old, new))
-        if numbers:
+        if _is_number(old) and _is_number(new):
             yield key, f"{_number(old)} → {_number(new)}", new > old
         else:
-            texts = isinstance(old, str) and isinstance(new, str)
-            yield key, f"{old} → {new}", old is not None and not texts
+            yield key, f"{old} → {new}", _is_number(old) or (old is not None and new is None)
 
 
 def _number(value: Any) -> str:

@@ -333,10 +333,24 @@ def _plain(value: Any) -> Any:
 
 
 def _as_array(result: Any) -> Any:
-    """The result as shape and numbers, in numpy's own pickling; None where it is no array or a very large one."""
+    """The result as shape and numbers, in numpy's own pickling; None where it is no array or a very large one.
+
+    A complex number becomes two.
+    """
     import numpy
 
-    array = numpy.asarray(result.detach().cpu().float() if hasattr(result, "detach") else result, dtype=numpy.float64)
+    if result is None:
+        return None
+    try:
+        if hasattr(result, "detach"):
+            result = result.detach().cpu()
+            result = (result.resolve_conj() if result.is_complex() else result.double()).numpy()
+        array = numpy.asarray(result)
+        if numpy.iscomplexobj(array):
+            array = numpy.stack([array.real, array.imag], -1)
+        array = array.astype(numpy.float64)
+    except (TypeError, ValueError):
+        return None
     return array.astype(numpy.float32) if array.nbytes <= RESULT_BYTES else None
 
 

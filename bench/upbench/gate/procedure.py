@@ -105,7 +105,7 @@ def run(suite: Suite, settings: GateSettings, watcher: Watcher) -> GateReport:
     start = time.monotonic()
     commit = commit_of(settings.reference, suite.root)
     with two_sides(suite, settings.reference, settings.install) as (reference, candidate, scratch), watcher:
-        gate = _Gate(suite, (reference, candidate), scratch, settings, watcher, start)
+        gate = _Gate(suite, (reference, candidate), scratch, settings, commit, watcher, start)
         with gate.pairs():
             gate.examine()
             gate.announce()
@@ -124,6 +124,7 @@ class _Gate:
     sides: tuple[Side, Side]
     scratch: Path
     settings: GateSettings
+    commit: str
     watcher: Watcher
     start: float
     evidence: list[Observed] = field(default_factory=list)
@@ -316,15 +317,15 @@ class _Gate:
         for nodeid in dict.fromkeys([*candidate, *reference]):
             ends = (passed if nodeid in reference else missing, passed if nodeid in candidate else missing)
             self.evidence.append(Observed(nodeid, endings=ends))
-        for index, errors in enumerate((reference_errors, candidate_errors)):
-            for text in errors:
-                failed = Closed("failed", f"cannot be collected: {_last_line(text)}")
-                ends = (failed, passed) if index == 0 else (passed, failed)
-                self.evidence.append(Observed(COLLECTION, endings=ends))
+        both = [[_last_line(text) for text in errors] for errors in (reference_errors, candidate_errors)]
+        for line in dict.fromkeys([*both[0], *both[1]]):
+            failed = Closed("failed", f"cannot be collected: {line}")
+            ends = (failed if line in both[0] else passed, failed if line in both[1] else passed)
+            self.evidence.append(Observed(COLLECTION, endings=ends))
 
     def _check_sources(self, pair: Pair) -> None:
         """Make sure that each side has run its own code."""
-        both = pair.loaded(changed_code(self.suite, self.settings.reference))
+        both = pair.loaded([name for name in changed_code(self.suite, self.commit) if name.endswith(".py")])
         for side, loaded in zip(self.sides, both, strict=True):
             if loaded.foreign:
                 raise SideError(
@@ -337,7 +338,7 @@ class _Gate:
         loaded = Loaded.of_all(self._loaded)
         excuse_what_git_ignores(self.evidence, self.sides, loaded.own)
         if any(each.examined for each in self.evidence):
-            self.nothing_ran = nothing_ran(self.suite, self.sides[1], loaded)
+            self.nothing_ran = nothing_ran(self.suite, self.sides[1], loaded, changed_code(self.suite, self.commit))
 
     def _pair(self, mode: str, on: Iterable[int]) -> Pair:
         pair = Pair(self.sides, mode, on, self.settings.cores, self.scratch, self.settings.timeout_s)

@@ -10,7 +10,7 @@ from pathlib import Path
 from upbench.gate.observed import COLLECTION, Observed
 from upbench.gate.trees import Side, Suite, files_of, run_git
 
-NO_CODE_UNDER_TEST = ("setup.py", "noxfile.py", "conftest.py")
+NO_CODE_UNDER_TEST = ("setup.py", "noxfile.py")
 """Python files that a project has besides its code."""
 
 CODE = (".py", ".pyx", ".pxd", ".c", ".cc", ".cpp", ".cxx", ".cu", ".f90", ".rs")
@@ -45,19 +45,25 @@ class Loaded:
 
 
 def changed_code(suite: Suite, commit: str) -> list[str]:
-    """The Python files besides the suite that differ between a commit and the working tree."""
-    differ = run_git("diff", "--name-only", "--diff-filter=d", "-z", commit, folder=suite.root).stdout.split("\0")
-    new = run_git("ls-files", "-z", "--others", "--exclude-standard", folder=suite.root).stdout.split("\0")
-    return [name for name in (*differ, *new) if name.endswith(".py") and not suite.has(Path(name))]
+    """The files of code besides the suite that differ between a commit, by its hash, and the working tree."""
+    differ = run_git("diff", "--name-only", "--diff-filter=d", "-z", commit, "--", folder=suite.root)
+    new = run_git("ls-files", "-z", "--others", "--exclude-standard", folder=suite.root)
+    names = (name for told in (differ, new) for name in told.stdout.split("\0"))
+    return [name for name in names if Path(name).suffix in CODE and not suite.has(Path(name))]
 
 
-def nothing_ran(suite: Suite, side: Side, loaded: Loaded) -> str:
+def nothing_ran(suite: Suite, side: Side, loaded: Loaded, changed: Sequence[str]) -> str:
     """A sentence on the code under test if what a side has run says nothing of it; empty if all is well."""
     if loaded.instead and not side.installed:
         file, instead = loaded.instead[0]
         return (
             f"{file} has changed, and both sides have imported {instead} instead, so that they have measured the same "
             "code: use --venv, or install the project to be edited (pip install --editable)."
+        )
+    if not side.installed and (compiled := [name for name in changed if Path(name).suffix != ".py"]):
+        return (
+            f"{compiled[0]} has changed, and was built for neither side, so that both may have measured the same "
+            "compiled code: use --venv, which builds each side."
         )
     own = [name for name in loaded.own if not suite.has(Path(name))]
     if own or (side.installed and loaded.installed) or not _has_code(suite):
@@ -84,19 +90,26 @@ def excuse_what_git_ignores(evidence: Iterable[Observed], sides: tuple[Side, Sid
     reference, candidate = sides
     failed = [each for each in evidence if each.endings[0].outcome in ("failed", "missing")]
     failed = [each for each in failed if each.endings[1].outcome in ("passed", "failed")]
-    collected = " ".join(each.endings[0].reason for each in failed if each.nodeid == COLLECTION)
-    words = {each.nodeid: each.endings[0].reason or collected for each in failed}
-    named = [_in_tree(name, reference) for text in words.values() for name in QUOTED.findall(text)]
+    failed.sort(key=lambda each: each.nodeid != COLLECTION)
+    named = [_in_tree(name, reference) for each in failed for name in QUOTED.findall(each.endings[0].reason)]
     wanted = dict.fromkeys([*own, *filter(None, named)])
     lacking = [name for name in wanted if (candidate.tree / name).exists() and not (reference.tree / name).exists()]
     ignored = [name for name in lacking if run_git("check-ignore", "-q", name, folder=candidate.tree).returncode == 0]
+    sentence = (
+        "the reference's tree lacks {}, which git ignores: use --venv, which builds each side, or have the suite make "
+        "it on both sides"
+    )
+    of_collection: list[list[str]] = []
     for each in failed:
-        if missed := [name for name in ignored if _names(words[each.nodeid], name)]:
-            each.excuse(
-                0,
-                f"the reference's tree lacks {', '.join(missed[:3])}, which git ignores: use --venv, which builds each "
-                "side, or have the suite make it on both sides",
-            )
+        words = each.endings[0].reason
+        missed = [name for name in ignored if _names(words, name)]
+        if each.nodeid == COLLECTION:
+            of_collection.append(missed)
+        elif not words and all(of_collection):
+            # What is missing was to be collected from a file that could not be; which one, pytest does not say.
+            missed = [name for names in of_collection for name in names]
+        if missed:
+            each.excuse(0, sentence.format(", ".join(dict.fromkeys(missed[:3]))))
 
 
 def _names(words: str, file: str) -> bool:

@@ -54,7 +54,10 @@ def version_differences(a: Run, b: Run) -> list[str]:
 
     Older records do not tell the versions of the runtimes.
     """
-    before, after = ({"torch": run.fingerprint["torch"], **run.fingerprint.get("versions", {})} for run in (a, b))
+    told = ("torch", "python")
+    before, after = (
+        {**{name: run.fingerprint.get(name) for name in told}, **run.fingerprint.get("versions", {})} for run in (a, b)
+    )
     both = [name for name in before if name in after]
     return [f"{name} {before[name]} → {after[name]}" for name in both if before[name] != after[name]]
 

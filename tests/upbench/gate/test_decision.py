@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -306,6 +307,9 @@ def test_every_outcome_has_its_exit_code(outcome: Any, code: int) -> None:
     ("before", "after", "kind"),
     [
         (10, float("nan"), "regression"),
+        (10, "many", "regression"),
+        (float("nan"), 10, "undecided"),
+        ("n/a", 10, "improvement"),
         (float("nan"), float("nan"), "undecided"),
         (5, "x", "regression"),
         (None, 5, "improvement"),
@@ -330,3 +334,15 @@ def test_an_output_that_became_too_large_to_compare_is_an_error() -> None:
     case.examined = (case.examined[0], Closed("passed", extra_info={"result_rtol": 1e-5}))
     (verdict,) = decide([case], {}, Rule()).verdicts
     assert verdict.kind == "error"
+
+
+@pytest.mark.parametrize("rtol", ["loose", float("nan")])
+def test_outputs_that_the_suite_wants_compared_by_no_number_are_undecided(rtol: Any) -> None:
+    verdict = only(returning([1.0], [2.0], result_rtol=rtol))
+    assert verdict.kind == "undecided"
+    assert "the output cannot be compared: result_rtol is no number" in verdict.reasons[0]
+
+
+def test_a_tolerance_that_could_not_be_sent_is_no_number_either() -> None:
+    closed = Closed("passed", not_compared={"result_rtol": "list"}, result=np.ones(1))
+    assert only(evidence(examined=(closed, replace(closed, result=np.zeros(1))))).kind == "undecided"

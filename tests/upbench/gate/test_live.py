@@ -9,11 +9,14 @@ import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
+import torch
 
 from tests.upbench.gate.foreign_project import Project, Result
-from upbench.gate import timed
+from upbench.gate import live, timed
 from upbench.gate.launch import LiveProcess
 from upbench.gate.timed import Benchmark, UntimeableError
 from upbench.gate.trees import Side
@@ -380,3 +383,33 @@ def test_a_limited_benchmark_that_nobody_times_is_called_once() -> None:
     benchmark.calibrate()
     benchmark.call_at_least_once()
     assert benchmark.result == 7
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        ([1, 2], [1.0, 2.0]),
+        (np.array([1 + 2j]), [[1.0, 2.0]]),
+        (torch.tensor([1 - 2j]).conj(), [[1.0, 2.0]]),
+        (torch.tensor([1.5], dtype=torch.bfloat16, requires_grad=True), [1.5]),
+        (None, None),
+        ({"a": 1}, None),
+        ("text", None),
+        ([[1], [1, 2]], None),
+        (torch.eye(2).to_sparse(), None),
+    ],
+    ids=str,
+)
+def test_an_output_is_numbers_or_cannot_be_compared(result: Any, expected: Any) -> None:
+    found = live._as_array(result)
+    assert (None if found is None else found.tolist()) == expected
+
+
+def test_memory_is_not_judged_where_the_system_keeps_its_high_water_mark(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise PermissionError
+
+    calls: list[int] = []
+    monkeypatch.setattr(Path, "write_text", refuse)
+    assert Benchmark(time.perf_counter, calls.append, (1,)).peak_bytes() == 0
+    assert len(calls) == 2

@@ -11,6 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.upbench.gate.foreign_project import GIT, Project, Result
+from upbench.gate.observed import COLLECTION, Closed, Observed
+from upbench.gate.sources import changed_code, excuse_what_git_ignores
+from upbench.gate.trees import Side, Suite, commit_of
 
 UNJUDGED = ("--against", "HEAD", "--latency", "advise", "--budget", "0")
 
@@ -325,6 +328,35 @@ def test_a_changed_package_beside_the_projects_own_that_is_installed_is_no_pass(
     assert "bar_case/deep/core.py has changed" in result.stdout
 
 
+def test_a_source_of_compiled_code_that_has_changed_is_no_pass(tmp_path: Path) -> None:
+    project = Project.in_folder(tmp_path / "home", copied=False)
+    suite = "import lib\ndef test_it(benchmark):\n    benchmark(lib.f)\n"
+    files = {"lib/__init__.py": "from math import sqrt\ndef f(): return sqrt(2)", "native/src/lib.rs": "fn f() {}"}
+    project.write({"suite/test_it.py": suite, **files}).commit()
+    project.write({"native/src/lib.rs": "fn f() { slow() }"})
+    result = project.gate(*UNJUDGED, "suite")
+    assert result.returncode == 3
+    assert "native/src/lib.rs has changed, and was built for neither side" in result.stdout
+
+
+def test_a_branch_named_like_a_folder_is_a_reference_like_any_other(tmp_path: Path) -> None:
+    project = Project.in_folder(tmp_path / "home", copied=False)
+    project.write({"suite/test_it.py": "def test_it(benchmark):\n    benchmark(int)\n", "lib/__init__.py": ""}).commit()
+    project.git("branch", "lib")
+    project.write({"lib/__init__.py": "K = 1"})
+    suite = Suite(("suite",), project.root, project.root)
+    assert changed_code(suite, commit_of("lib", project.root)) == ["lib/__init__.py"]
+
+
+def test_what_neither_side_can_collect_is_an_error_of_the_suite(tmp_path: Path) -> None:
+    project = Project.in_folder(tmp_path / "home", copied=False)
+    works = "import lib\ndef test_it(benchmark):\n    benchmark(int)\n"
+    project.write({"lib/__init__.py": "", "suite/test_it.py": works, "suite/test_broken.py": "import nowhere"}).commit()
+    result = project.gate(*UNJUDGED, "suite")
+    assert (result.returncode, result.document["outcome"]) == (1, "error")
+    assert "failed on both sides: cannot be collected: ModuleNotFoundError" in result.stdout
+
+
 @pytest.mark.parametrize(("files", "code"), [({"lib/more.py": ""}, 3), ({"README": "", "setup.py": ""}, 0)])
 def test_a_suite_that_runs_nothing_of_its_repository_passes_only_where_there_is_nothing(
     tmp_path: Path, files: dict[str, str], code: int
@@ -385,6 +417,27 @@ def test_a_file_that_git_ignores_is_named_and_no_regression(ignored: Result, nam
     assert ignored.verdict(name)["kind"] == "undecided"
     assert f"lib/{file}" in ignored.reasons(name)
     assert "which git ignores" in ignored.reasons(name)
+
+
+@pytest.mark.parametrize("other_error", [False, True])
+def test_what_git_ignores_excuses_no_other_error(tmp_path: Path, other_error: bool) -> None:
+    project = Project.in_folder(tmp_path / "home", copied=False)
+    project.write({".gitignore": "_version.py", "lib/_version.py": "V = 1"})
+    (tmp_path / "reference").mkdir()
+    reference, candidate = (
+        Side(name, tree, tree, "python", (), "")
+        for name, tree in (("reference", tmp_path / "reference"), ("candidate", project.root))
+    )
+    passed, missing = Closed("passed"), Closed("missing")
+    lacking = Closed("failed", "cannot be collected: ModuleNotFoundError: No module named 'lib._version'")
+    wrong = Closed("failed", "cannot be collected: ImportError: cannot import name 'g' from 'lib'")
+    evidence = [Observed(COLLECTION, endings=(lacking, passed)), Observed("test_a", endings=(missing, passed))]
+    if other_error:
+        evidence.append(Observed(COLLECTION, endings=(wrong, passed)))
+    excuse_what_git_ignores(evidence, (reference, candidate), ["lib/_version.py"])
+    # Which of the two files test_a was to be collected from, nobody knows.
+    expected = ["unknown", "missing", "failed"] if other_error else ["unknown", "unknown"]
+    assert [each.endings[0].outcome for each in evidence] == expected
 
 
 def test_submodules_are_checked_out(ignored: Result) -> None:

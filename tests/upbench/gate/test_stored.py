@@ -146,3 +146,8 @@ def test_too_few_launches_leave_latency_undecided(judge_latency: bool, code: int
 def test_an_exact_quantity_that_grew_outweighs_what_is_undecided() -> None:
     decision = judged(of(), measured(case("subpixel"), [1e-3], flops=1 << 40))
     assert (only(decision).kind, decision.exit_code) == ("regression", 1)
+
+
+def test_a_pass_between_versions_names_them() -> None:
+    before, after = (run_of([measured(case("subpixel"), STEADY)], torch=version) for version in ("2.12.0", "2.13.0"))
+    assert "between which torch 2.12.0 → 2.13.0" in judged(before, after).sentence
