@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import fcntl
+import os
 import shutil
 from pathlib import Path
 
@@ -30,6 +33,22 @@ def test_what_was_appended_is_there_though_nothing_was_closed(output: Path) -> N
 def test_two_processes_cannot_write_the_same_journal(output: Path) -> None:
     with Journal.create(output, HEADER), pytest.raises(JournalError, match="is being written by another process"):
         Journal.resume(output, HEADER)
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_file_system_without_locks_is_a_warning(output: Path, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    def no_locks(*_: object) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", no_locks)
+    with pytest.warns(UserWarning, match="knows no locks"):
+        journal = Journal.create(output, HEADER)
+    with journal:
+        journal.append({"case": "a"})
+    with pytest.warns(UserWarning, match="let no other process measure this sweep"):
+        resumed = Journal.resume(output, HEADER)
+    with resumed:
+        assert resumed.entries == [{"case": "a"}]
 
 
 def test_a_line_cut_off_in_the_middle_is_dropped_and_the_next_one_is_whole(output: Path) -> None:
