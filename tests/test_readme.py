@@ -133,6 +133,8 @@ def test_the_sentences_under_the_catalogue_are_true() -> None:
         f"{ratio('inverse_wavelet', 'subpixel', 'peak_allocated_bytes'):.1f} times the memory",
         f"takes {ratio('carafe', 'carafe_unfolded'):.2f} of the time of its unfold form and "
         f"{ratio('carafe', 'carafe_unfolded', 'peak_allocated_bytes'):.2f} of its memory",
+        f"takes {ratio('transposed_filtered', 'filtered_conv'):.2f} of the time of filtering first, with "
+        f"{ratio('transposed_filtered', 'filtered_conv', 'macs'):.2f} of its MACs",
     ):
         assert sentence in MEASURED, sentence
 
