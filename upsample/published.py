@@ -155,8 +155,12 @@ def _with_gain(weight: Tensor) -> Tensor:
     return weight.transpose(0, 1) / math.sqrt(weight[0].numel())
 
 
-_DYSAMPLE: Names = {"offset" + BOTH: r"offset.\1", "scope" + BOTH: r"range.\1"}
 _IMNET: Names = {r"imnet\.layers\.(\d+)" + BOTH: r"mlp.\1.\2"}
+_WAVES: Names = {
+    "coef" + BOTH: r"amplitude.\1",
+    "freq" + BOTH: r"frequency.\1",
+    r"phase\.weight": "phase.weight",
+}
 _RRDB: Names = {
     r"(?:conv_up|upconv)(\d)" + BOTH: _counted_from(-1, "stages.{}.{}"),
     r"(?:conv_hr|HRconv)" + BOTH: r"full_resolution.\1",
@@ -168,7 +172,7 @@ LAYOUTS = (
         "tiny-smart/dysample",
         "DySample",
         DySample,
-        _DYSAMPLE,
+        {"offset" + BOTH: r"offset.\1", "scope" + BOTH: r"range.\1"},
         dropped=("init_pos",),
         note="`order` is its `style`, `dynamic` its `dyscope`; weights with a `scope.bias` need `range_bias=True`.",
     ),
@@ -211,12 +215,7 @@ LAYOUTS = (
         "jaewon-lee-b/lte",
         "LTE",
         Lte,
-        {
-            "coef" + BOTH: r"amplitude.\1",
-            "freq" + BOTH: r"frequency.\1",
-            r"phase\.weight": "phase.weight",
-            **_IMNET,
-        },
+        {**_WAVES, **_IMNET},
         whole_network=True,
         note="The network adds the bilinearly enlarged image.",
     ),
@@ -224,12 +223,7 @@ LAYOUTS = (
         "jaewon-lee-b/lte",
         "LTEP",
         Lte,
-        {
-            "coef" + BOTH: r"amplitude.\1",
-            "freq" + BOTH: r"frequency.\1",
-            r"phase\.weight": "phase.weight",
-            r"layers\.(\d+)" + BOTH: r"mlp.\1.\2",
-        },
+        {**_WAVES, r"layers\.(\d+)" + BOTH: r"mlp.\1.\2"},
         changes={"frequency.weight": _interleaved, "frequency.bias": _interleaved},
         whole_network=True,
         note="As for LTE.",
@@ -288,27 +282,17 @@ LAYOUTS = (
     ),
     Layout(
         "poppinace/fade",
-        "FADE (L2H)",
+        "FADE",
         Fade,
         {
             r"gate_generator\.conv" + BOTH: r"gate.\1",
-            r"ker_generator\.compressor_en" + BOTH: r"compress_guide.\1",
-            r"ker_generator\.compressor_de\.weight": "compress_input.weight",
+            r"(?:ker_generator\.compressor|kernel_generator\.conv1)_en" + BOTH: r"compress_guide.\1",
+            r"(?:ker_generator\.compressor|kernel_generator\.conv1)_de\.weight": "compress_input.weight",
             r"ker_generator\.content_encoder" + BOTH: r"encode.\1",
-        },
-    ),
-    Layout(
-        "poppinace/fade",
-        "FADE (H2L)",
-        Fade,
-        {
-            r"gate_generator\.conv" + BOTH: r"gate.\1",
-            r"kernel_generator\.conv1_en" + BOTH: r"compress_guide.\1",
-            r"kernel_generator\.conv1_de\.weight": "compress_input.weight",
             r"kernel_generator\.conv2_kernels": "encode.weight",
             r"kernel_generator\.conv2_bias": "encode.bias",
         },
-        note="With its compiled operator; the version in plain PyTorch computes something else.",
+        note="L2H, or H2L with its compiled operator; H2L in plain PyTorch computes something else.",
     ),
     Layout(
         "duzw9311/LDA-AQU",

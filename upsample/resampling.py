@@ -63,15 +63,14 @@ def sampling_matrix(
     """
     length = int(size * scale)
     matrix = torch.zeros(length, size, dtype=dtype)
+    edges = cubic if mode == "bicubic" else "torch"
     for position in range(length):
         for source, weight in _taps(mode, position, scale, OVERSHOOT[cubic]):
-            if mode == "bicubic" and cubic == "pil" and not 0 <= source < size:
+            if edges == "pil" and not 0 <= source < size:
                 continue
-            inside = (
-                mirrored(source, size) if mode == "bicubic" and cubic == "matlab" else min(max(source, 0), size - 1)
-            )
+            inside = mirrored(source, size) if edges == "matlab" else min(max(source, 0), size - 1)
             matrix[position, inside] += weight
-    if mode == "bicubic" and cubic == "pil":
+    if edges == "pil":
         matrix /= matrix.sum(1, keepdim=True)
     return matrix
 

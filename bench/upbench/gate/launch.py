@@ -269,7 +269,7 @@ class Pair:
                 each.least_block_s * slower_s / max(own_s, 1e-9) for each, own_s in zip(opened, call_s, strict=True)
             )
             block_s = max(BLOCK_S, *needed)
-        most_rounds = min(_most_rounds(slower_s), *limits, MOST_ROUNDS)
+        most_rounds = min([_most_rounds(slower_s), *limits])
         most_s = max(seconds, len(rivals) * LONGEST_S) if limits else inf
         blocks = side_by_side(rivals, [slower_s] * len(rivals), seconds, rng, block_s, most_rounds, most_s)
         answers = {index: error.answer for index, error in blocks.ended.items() if isinstance(error, _ClosedError)}
@@ -287,7 +287,7 @@ class Pair:
         peaks: list[list[int]] = [[], []]
         limits = [each.most_rounds for each in opened if each.most_rounds is not None]
         peak_s = 0.0
-        for _ in range(min(samples, *limits, samples)):
+        for _ in range(min([samples, *limits])):
             begun = time.perf_counter()
             answers = self._ask_both("peak")
             peak_s = time.perf_counter() - begun

@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from upbench.errors import UsageError
@@ -323,9 +323,13 @@ class _Gate:
             ends = (failed if line in both[0] else passed, failed if line in both[1] else passed)
             self.evidence.append(Observed(COLLECTION, endings=ends))
 
+    @cached_property
+    def _changed(self) -> list[str]:
+        return changed_code(self.suite, self.commit)
+
     def _check_sources(self, pair: Pair) -> None:
         """Make sure that each side has run its own code."""
-        both = pair.loaded([name for name in changed_code(self.suite, self.commit) if name.endswith(".py")])
+        both = pair.loaded([name for name in self._changed if name.endswith(".py")])
         for side, loaded in zip(self.sides, both, strict=True):
             if loaded.foreign:
                 raise SideError(
@@ -338,7 +342,7 @@ class _Gate:
         loaded = Loaded.of_all(self._loaded)
         excuse_what_git_ignores(self.evidence, self.sides, loaded.own)
         if any(each.examined for each in self.evidence):
-            self.nothing_ran = nothing_ran(self.suite, self.sides[1], loaded, changed_code(self.suite, self.commit))
+            self.nothing_ran = nothing_ran(self.suite, self.sides[1], loaded, self._changed)
 
     def _pair(self, mode: str, on: Iterable[int]) -> Pair:
         pair = Pair(self.sides, mode, on, self.settings.cores, self.scratch, self.settings.timeout_s)

@@ -9,6 +9,7 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -62,9 +63,9 @@ def fingerprint(cpu_model: str) -> dict[str, Any]:
     }
 
 
-def identity() -> dict[str, Any]:
-    """The part of the fingerprint by which work that was interrupted knows its machine again."""
-    return {key: value for key, value in machine_info()["fingerprint"].items() if key not in DRIFTING}
+def identity(fingerprint: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of a fingerprint by which work that was interrupted knows its machine again."""
+    return {key: value for key, value in fingerprint.items() if key not in DRIFTING}
 
 
 def versions() -> dict[str, str]:

@@ -39,7 +39,7 @@ def measure_to_file(
         "schema": SCHEMA,
         "settings": asdict(settings),
         "cases": [case.id for case in cases],
-        "fingerprint": machine.identity(),
+        "fingerprint": machine.identity(info["fingerprint"]),
         "source": machine.source_digest(),
     }
     with Journal.resume(output, header) if resume else Journal.create(output, header) as journal:

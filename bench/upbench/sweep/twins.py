@@ -34,7 +34,7 @@ def run_twins(
     facts = {
         **machine.provenance(),
         "commit": machine.commit_info().get("id"),
-        "fingerprint": machine.identity(),
+        "fingerprint": machine.identity(machine.machine_info()["fingerprint"]),
         "settings": asdict(settings),
         "cases": [case.id for case in cases],
     }
