@@ -1,0 +1,76 @@
+"""What is said to people, in their language: sentences of one catalogue of messages, filled with figures.
+
+A sentence is written once, in English, where it is said: ``say("{name} is fastest.", name=...)``. The catalogue under
+``locale/`` has its translations, as gettext's ``.po`` files, which Babel reads; ``tests/upbench/test_wording.py`` holds
+them complete. What no catalogue has is said in English.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.resources import files
+from typing import Literal, get_args
+
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
+from babel.support import Translations
+
+Language = Literal["en", "zh"]
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+LOCALES = {"zh": "zh_Hans_CN"}
+"""The catalogue of each language but English, in which the sentences are written."""
+
+
+@dataclass(frozen=True)
+class Message:
+    """A sentence, or a part of one, that can be said in every language.
+
+    Attributes:
+        text: in English, with named places in braces; the key of the catalogue.
+        values: what stands in these places: text as it is, or messages again.
+    """
+
+    text: str
+    values: Mapping[str, str | Message] = field(default_factory=dict)
+
+    def in_language(self, language: Language) -> str:
+        """The sentence in a language."""
+        values = {
+            name: value.in_language(language) if isinstance(value, Message) else value
+            for name, value in self.values.items()
+        }
+        return translated(self.text, language).format(**values)
+
+    def __str__(self) -> str:
+        return self.in_language("en")
+
+
+def say(text: str, /, **values: str | Message | float) -> Message:
+    """A sentence of the catalogue, filled; numbers that are not text yet stand as Python writes them."""
+    return Message(text, {name: v if isinstance(v, str | Message) else str(v) for name, v in values.items()})
+
+
+def joined(messages: list[Message], by: str = " ") -> Message:
+    """Several messages in a row as one."""
+    places = {f"part{index}": message for index, message in enumerate(messages)}
+    return Message(by.join(f"{{{name}}}" for name in places), places)
+
+
+def translated(text: str, language: Language) -> str:
+    """A sentence of the catalogue with its places unfilled."""
+    return text if language == "en" or not text else _catalogue(language).gettext(text)
+
+
+@cache
+def _catalogue(language: Language) -> Translations:
+    source = files("upbench") / "locale" / LOCALES[language] / "LC_MESSAGES" / "upbench.po"
+    with source.open("rb") as file:
+        catalogue = read_po(file)
+    # Compiled where it is needed, so that the one file that people edit is also the one that counts.
+    compiled = io.BytesIO()
+    write_mo(compiled, catalogue)
+    compiled.seek(0)
+    return Translations(compiled)
