@@ -12,11 +12,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
-import upsample
 from upbench.meters.opcount import count_operators
 from upbench.quality.backbone import SmallNetwork
 from upbench.quality.interpolations import INTERPOLATIONS
-from upbench.records.quality_run import Contestant, League
+from upbench.records.quality_run import Contestant, League, Placement
 
 WIDTH = 64
 """Inner channels of the backbone as practised."""
@@ -124,16 +123,14 @@ _SIZES: dict[League, Callable[[Contestant], int]] = {
 
 
 def _practised(name: str, scale: int) -> Contestant:
-    placement = "first" if name == FIRST else "inside"
+    placement: Placement = "first" if name == FIRST else "inside"
     return costed(Contestant(name, scale, "as practised", placement=placement, backbone_width=WIDTH))
 
 
 def _overlaps() -> list[Contestant]:
     return [
         costed(
-            Contestant(
-                "transposed", 2, "as practised", "last", options={"kernel_size": kernel}, backbone_width=WIDTH
-            )
+            Contestant("transposed", 2, "as practised", "last", options={"kernel_size": kernel}, backbone_width=WIDTH)
         )
         for kernel in OVERLAPS
     ]

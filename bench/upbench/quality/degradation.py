@@ -44,7 +44,7 @@ def shrunk(image: Rgb, scale: int, kernel: Kernel = "matlab") -> Rgb:
 
 
 def _planes(image: Rgb) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].double()
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].double()
 
 
 def _rounded(planes: torch.Tensor) -> Rgb:

@@ -1,8 +1,8 @@
 """One training: a network, a seed, and what was seen of it while it learnt.
 
-All networks of one seed and scale see the same patches in the same order, start with the same head, and are taught alike:
-mean absolute error, Adam, one cycle of the learning rate. In one thread and with deterministic algorithms the same seed
-gives the same figures on the same machine.
+All networks of one seed and scale see the same patches in the same order, start with the same head, and are taught
+alike: mean absolute error, Adam, one cycle of the learning rate. In one thread and with deterministic algorithms the
+same seed gives the same figures on the same machine.
 
 Sources: Kingma & Ba (Adam), ICLR 2015; Smith & Topin (one cycle), 2018; Lim et al. (EDSR), CVPR Workshops 2017, for the
 mean absolute error.
@@ -20,8 +20,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from upbench.quality.backbone import FEATURES
 from upbench.quality.contestants import network
 from upbench.quality.degradation import Kernel
+from upbench.quality.interpolations import Interpolated
 from upbench.quality.photographs import held_out_photographs, read_folder, training_photographs
 from upbench.quality.pictures import pictures_of
 from upbench.quality.readings import ModuleMeter
@@ -111,6 +113,31 @@ def taught(lesson: Lesson) -> dict[str, object]:
     return {"training": asdict(training), "pictures": [asdict(picture) for picture in pictures]}
 
 
+def enlarged(contestant: Contestant, curriculum: Curriculum) -> dict[str, object]:
+    """What an interpolation alone makes of the held-out images, as a journal keeps it."""
+    began = time.monotonic()
+    torch.set_num_threads(1)
+    module = Interpolated(contestant.upsampler, contestant.scale)
+    looks = {name: look_at(module, view) for name, view in held_out_views(contestant.scale, curriculum).items()}
+    rows = {name: (row,) for name, row in readings(looks).items()}
+    rows |= {name: ((meter.read(module, 1, contestant.scale),),) for name, meter in ModuleMeter.registry.items()}
+    training = Training(contestant.id, -1, (0,), tuple(looks), rows, time.monotonic() - began)
+    return {
+        "training": asdict(training),
+        "pictures": [asdict(picture) for picture in pictures_of(contestant, 0, looks)],
+    }
+
+
+def pixels_per_step(scale: int) -> int:
+    """Pixels of small images that one step of training sees."""
+    return BATCH * small_side(scale) ** 2
+
+
+def small_side(scale: int) -> int:
+    """Side of the small patches."""
+    return max(LEAST, PATCH // scale)
+
+
 def held_out_views(scale: int, curriculum: Curriculum) -> Mapping[str, View]:
     """Return the images that networks are judged by: the middle of the kept photographs, or a folder's as they are."""
     if curriculum.images is not None:
@@ -123,11 +150,10 @@ def held_out_views(scale: int, curriculum: Curriculum) -> Mapping[str, View]:
 def _module_readings(learner: nn.Module, contestant: Contestant) -> dict[str, tuple[float | None, ...]]:
     """One figure each: of the upsampler for what is linear, of the whole network for what a flat surface gets."""
     exact = deepcopy(learner).double()
-    found = {}
+    found: dict[str, tuple[float | None, ...]] = {}
     for name, meter in ModuleMeter.registry.items():
         whole = meter.of_networks or contestant.placement == "first"
-        module, channels = (exact, 1) if whole else (exact.get_submodule("upsampler"), None)
-        channels = channels or int(module.in_channels)  # type: ignore[arg-type]
+        module, channels = (exact, 1) if whole else (exact.get_submodule("upsampler"), FEATURES)
         found[name] = (meter.read(module, channels, contestant.scale),)
     return found
 
@@ -140,7 +166,7 @@ def _training_views(scale: int, kernel: Kernel) -> list[View]:
 def _patches(lesson: Lesson) -> Iterator[tuple[Tensor, Tensor]]:
     """Batches of patches, turned and mirrored at random; their order depends on the seed and the scale alone."""
     scale = lesson.contestant.scale
-    side = max(LEAST, PATCH // scale)
+    side = small_side(scale)
     views = [(view.small, view.original) for view in _training_views(scale, lesson.curriculum.kernel)]
     planes = [tuple(torch.from_numpy(plane).float() / 255 for plane in pair) for pair in views]
     generator = torch.Generator().manual_seed(lesson.seed)

@@ -26,7 +26,8 @@ def shown(images: Mapping[str, object]) -> list[str]:
 def pictures_of(contestant: Contestant, step: int, looks: Mapping[str, Look]) -> list[Picture]:
     """The middle of what a contestant made of the images that are shown."""
     return [
-        Picture(contestant.id, contestant.scale, name, step, png(middle_of(looks[name].output))) for name in shown(looks)
+        Picture(contestant.id, contestant.scale, name, step, png(middle_of(looks[name].output)))
+        for name in shown(looks)
     ]
 
 

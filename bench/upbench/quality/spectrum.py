@@ -42,8 +42,8 @@ def mean_by_radius(spectrum: Plane, bins: int) -> Plane:
 def strongest_peak(plane: Plane, period: int) -> float | None:
     """Return the power of the strongest peak at multiples of 1/period against the median of its annulus.
 
-    Peaks are looked for on both axes and on the diagonal. The plane is cropped to a multiple of ``period``, so that they
-    fall on frequencies. None where a plane has no power at all at these radii.
+    Peaks are looked for on both axes and on the diagonal. The plane is cropped to a multiple of ``period``, so that
+    they fall on frequencies. None where a plane has no power at all at these radii.
     """
     height, width = (size - size % period for size in plane.shape)
     spectrum = power(plane[:height, :width])

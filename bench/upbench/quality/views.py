@@ -76,6 +76,4 @@ def look_at(network: nn.Module, view: View, differentiate: bool = False) -> Look
 
 def readings(looks: Mapping[str, Look]) -> dict[str, tuple[float | None, ...]]:
     """Return what every meter says of each image, by the meter's name."""
-    return {
-        name: tuple(meter.read(look) for look in looks.values()) for name, meter in ImageMeter.registry.items()
-    }
+    return {name: tuple(meter.read(look) for look in looks.values()) for name, meter in ImageMeter.registry.items()}

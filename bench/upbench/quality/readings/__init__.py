@@ -17,8 +17,8 @@ for _module in pkgutil.iter_modules(__path__):
 
 def cards() -> dict[str, MeterCard]:
     """What a reader must know of each meter, by its name."""
-    every = [*ImageMeter.registry.values(), *ModuleMeter.registry.values()]
-    return {meter.name: meter.card for meter in every}
+    of_images = {name: meter.card for name, meter in ImageMeter.registry.items()}
+    return of_images | {name: meter.card for name, meter in ModuleMeter.registry.items()}
 
 
 __all__ = ["ImageMeter", "ModuleMeter", "cards"]

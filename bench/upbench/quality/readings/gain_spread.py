@@ -1,7 +1,7 @@
 """How far the s² phases of the output lie apart on a constant input: the checkerboard that a flat surface gets.
 
-Unlike the tone it sees biases and whatever is not linear, such as a network's activations and kernels that depend on the
-image.
+Unlike the tone it sees biases and whatever is not linear, such as a network's activations and kernels that depend on
+the image.
 
 Source: Odena et al., Distill 2016.
 """

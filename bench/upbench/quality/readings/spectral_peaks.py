@@ -1,4 +1,4 @@
-"""A checkerboard's peaks: a pattern of period s shows at the multiples of 1/s of the sampling rate, on axes and diagonal.
+"""A checkerboard's peaks: a pattern of period s shows at multiples of 1/s of the sampling rate, on axes and diagonal.
 
 Source: Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016.
 """

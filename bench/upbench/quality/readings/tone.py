@@ -31,7 +31,10 @@ class Tone(ModuleMeter):
 
     name = "tone"
     card = MeterCard(
-        "Tone", "", "lower", "Energy of the pattern on a constant input against that of its mean: 0 is even, s²−1 random."
+        "Tone",
+        "",
+        "lower",
+        "Energy of the pattern on a constant input against that of its mean: 0 is even, s²−1 random.",
     )
 
     def read(self, module: nn.Module, in_channels: int, scale: int) -> float | None:
