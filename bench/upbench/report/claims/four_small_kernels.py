@@ -1,0 +1,46 @@
+"""Claim 2: a 4×4 stride-2 transposed convolution is four 2×2 convolutions plus periodic shuffling."""
+
+from __future__ import annotations
+
+from upbench.report.claims.claim import Claim, Effect, Exhibits, Judgement
+from upbench.report.claims.pairs import latency_ratios, pairs_of, span, surely_longer
+from upbench.wording import say
+
+ROUNDING = Effect(1e-4, say("an output that differs by more than a ten-thousandth of its largest value is another one"))
+
+
+def _judge(exhibits: Exhibits) -> Judgement | None:
+    evidence = exhibits.evidence
+    pairs = pairs_of(evidence, "transposed_phases", "transposed") if evidence else []
+    if evidence is None or not pairs:
+        return None
+    error = max(record.quantities["definition_error"] for pair in pairs for record in pair)
+    latency = latency_ratios(evidence, pairs)
+    slower = sum(surely_longer(evidence, phases, whole) for phases, whole in pairs)
+    faster = sum(surely_longer(evidence, whole, phases) for phases, whole in pairs)
+    return Judgement(
+        "holds" if error < ROUNDING.size else "does not hold",
+        gist=say("same output; the small kernels take {latency} times as long", latency=span(latency, 2)),
+        figures=say(
+            "Both forms, with the same weights, agree with the definition to {error} of the largest output, for k = 2s "
+            "at every scale measured. The small kernels take {latency} times as long, surely less in {faster} and "
+            "surely more in {slower} of {all} cells.",
+            error=f"{error:.0e}",
+            latency=span(latency, 2),
+            faster=faster,
+            slower=slower,
+            all=len(pairs),
+        ),
+        open=say("Cutting the small kernels from the large one at every call is in their time."),
+    )
+
+
+FOUR_SMALL_KERNELS = Claim(
+    name="four-small-kernels",
+    text=say("A 4×4 stride-2 transposed convolution is four 2×2 convolutions plus periodic shuffling."),
+    label=say("Transposed 4×4 is four 2×2 + shuffle"),
+    source=say("Shi et al., “Is the deconvolution layer the same as a convolutional layer?”, 2016"),
+    needs=say("both forms timed in one cell, whose outputs are compared"),
+    effects=(ROUNDING,),
+    rule=_judge,
+)

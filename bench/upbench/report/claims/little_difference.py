@@ -1,0 +1,163 @@
+"""Claim 4: PixelShuffle differs little from the others in quality, memory and speed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from upbench.records.quality_run import QualityRun
+from upbench.records.quality_statistics import in_league, paired_difference
+from upbench.records.record_quantities import peak_memory
+from upbench.report.claims.claim import Claim, Effect, Exhibits, Judgement, VerdictKind
+from upbench.report.claims.pairs import latency_ratios, pairs_of, ratios, span
+from upbench.report.evidence import Evidence
+from upbench.wording import Message, joined, say
+
+TENTH = Effect(
+    1.10,
+    say(
+        "a factor of 1.1 in time or memory: what link order and the size of the environment can do to the same code "
+        "(Mytkowicz et al., ASPLOS 2009)"
+    ),
+)
+DECIBEL = Effect(
+    0.1,
+    say("0.1 dB of PSNR: what EDSR gains when it is run eight times and averaged (Lim et al., 2017)"),
+)
+SHUFFLE, SHUFFLES = "subpixel", "subpixel"
+"""The upsampler that the claim is about, and the family of those that are one as well."""
+
+MOST, FEW = 0.5, 0.05
+"""Shares of the comparisons that are apart: above the first they differ, up to the second they differ little."""
+
+
+@dataclass(frozen=True)
+class _Aspect:
+    """One of the three: how many comparisons are apart by an effect that matters, of how many."""
+
+    name: Message
+    apart: int
+    of: int
+    gist: Message
+    figures: Message
+
+    @property
+    def little(self) -> bool:
+        """Whether hardly any differs."""
+        return self.apart <= FEW * self.of
+
+    @property
+    def much(self) -> bool:
+        """Whether most differ."""
+        return self.apart > MOST * self.of
+
+
+def _judge(exhibits: Exhibits) -> Judgement | None:
+    aspects = [
+        *(_cost(exhibits.evidence) if exhibits.evidence else []),
+        *(_quality(exhibits.quality) if exhibits.quality else []),
+    ]
+    if not aspects:
+        return None
+    little, much = [each for each in aspects if each.little], [each for each in aspects if each.much]
+    kind, condition = _verdict(aspects, little, much)
+    missing = None
+    if exhibits.quality is None:
+        missing = say("Quality was not measured here.")
+    elif exhibits.evidence is None:
+        missing = say("Speed and memory were not measured here.")
+    return Judgement(
+        kind,
+        gist=joined([each.gist for each in aspects], ", "),
+        figures=joined([each.figures for each in aspects]),
+        condition=condition,
+        open=missing,
+    )
+
+
+def _verdict(
+    aspects: list[_Aspect], little: list[_Aspect], much: list[_Aspect]
+) -> tuple[VerdictKind, Message | None]:
+    """Like a claim about all three: it fails with any of them that mostly differs, but for those that hardly do."""
+    if len(little) == len(aspects):
+        return "holds", None
+    if little:
+        return "holds only when", say("{aspects} is meant", aspects=joined([each.name for each in little], " / "))
+    if much:
+        return "does not hold", None
+    return "holds only when", say("the others are chosen with care: some differ and some do not")
+
+
+def _cost(evidence: Evidence) -> list[_Aspect]:
+    usual = [name for name in evidence.operators if evidence.usual_name(name) == name]
+    rivals = [name for name in usual if evidence.cards[name]["family"] != SHUFFLES]
+    pairs = [pair for name in rivals for pair in pairs_of(evidence, name, SHUFFLE)]
+    if not pairs:
+        return []
+    latency, memory = latency_ratios(evidence, pairs), ratios(pairs, peak_memory)
+    compared = [found.ratio for a, b in pairs if (found := evidence.compare(a, b)) is not None]
+    slow = sum(ratio.low > TENTH.size or ratio.high < 1 / TENTH.size for ratio in compared)
+    apart = sum(not 1 / TENTH.size <= ratio <= TENTH.size for ratio in memory)
+    return [
+        _Aspect(
+            say("speed"), slow, len(pairs),
+            say("others: {latency} times the latency", latency=span(latency, 2)),
+            say(
+                "Against one-stage sub-pixel convolution the others take {latency} times as long, surely more than "
+                "10 % apart in {apart} of {all} comparisons.",
+                latency=span(latency, 2), apart=slow, all=len(pairs),
+            ),
+        ),
+        _Aspect(
+            say("memory"), apart, len(memory),
+            say("{memory} times the memory", memory=span(memory, 2)),
+            say(
+                "They take {memory} times the peak memory, more than 10 % apart in {apart} of {all}.",
+                memory=span(memory, 2), apart=apart, all=len(memory),
+            ),
+        ),
+    ]  # fmt: skip
+
+
+def _quality(run: QualityRun) -> list[_Aspect]:
+    found = []
+    for scale in sorted({each.scale for each in run.contestants}):
+        ours = in_league(run, SHUFFLE, scale, "as practised")
+        rivals = [
+            each
+            for each in run.contestants
+            if (each.scale, each.league, each.placement) == (scale, "as practised", "inside")
+            and run.cards[each.upsampler]["family"] != SHUFFLES
+        ]
+        found += [
+            difference
+            for rival in rivals
+            if ours and (difference := paired_difference(run, rival.id, ours.id, "psnr")) is not None
+        ]
+    if not found:
+        return []
+    apart = sum(each.low > DECIBEL.size or each.high < -DECIBEL.size for each in found)
+    undecided = sum(each.low <= DECIBEL.size <= each.high or each.low <= -DECIBEL.size <= each.high for each in found)
+    difference = span([each.estimate for each in found], 2)
+    return [
+        _Aspect(
+            say("quality"), apart, len(found),
+            say("{difference} dB", difference=difference),
+            say(
+                "Networks that differ in the upsampler alone, trained alike, differ by {difference} dB of PSNR from the "
+                "one with sub-pixel convolution, surely more than 0.1 dB apart in {apart} of {all} comparisons; "
+                "{undecided} may be more or less.",
+                difference=difference, apart=apart, undecided=undecided, all=len(found),
+            ),
+        )
+    ]  # fmt: skip
+
+
+LITTLE_DIFFERENCE = Claim(
+    name="little-difference",
+    text=say("PixelShuffle differs little from the others in quality, memory and speed."),
+    label=say("PixelShuffle differs little"),
+    source=say("a widely read post, which does not say on what"),
+    needs=say("sub-pixel convolution and others timed in one cell, and networks trained with each"),
+    effects=(TENTH, DECIBEL),
+    rule=_judge,
+)
