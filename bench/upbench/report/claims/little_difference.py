@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from upbench.records.quality_run import QualityRun
 from upbench.records.quality_statistics import in_league, paired_difference
-from upbench.records.record_quantities import peak_memory
+from upbench.records.record import peak_memory
 from upbench.report.claims.claim import Claim, Effect, Exhibits, Judgement, VerdictKind
 from upbench.report.claims.pairs import latency_ratios, pairs_of, ratios, span
 from upbench.report.evidence import Evidence
@@ -74,9 +74,7 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     )
 
 
-def _verdict(
-    aspects: list[_Aspect], little: list[_Aspect], much: list[_Aspect]
-) -> tuple[VerdictKind, Message | None]:
+def _verdict(aspects: list[_Aspect], little: list[_Aspect], much: list[_Aspect]) -> tuple[VerdictKind, Message | None]:
     """Like a claim about all three: it fails with any of them that mostly differs, but for those that hardly do."""
     if len(little) == len(aspects):
         return "holds", None

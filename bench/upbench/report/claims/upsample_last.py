@@ -1,12 +1,12 @@
-"""Claim 1: convolving at low resolution and upsampling last costs less, and recovers more detail as training goes on."""
+"""Claim 1: convolving at low resolution, upsampling last, costs less, and recovers more detail as training goes on."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from upbench.records.quality_run import Contestant, QualityRun
+from upbench.records.quality_run import Contestant, League, QualityRun
 from upbench.records.quality_statistics import in_league, mean_of, paired_difference
-from upbench.records.record_quantities import peak_memory
+from upbench.records.record import peak_memory
 from upbench.records.statistics import geometric_mean
 from upbench.report.claims.claim import Claim, Effect, Exhibits, Judgement, VerdictKind
 from upbench.report.claims.pairs import latency_ratios, pairs_of, ratios, span, surely_longer
@@ -93,7 +93,9 @@ def _detail(run: QualityRun) -> _Half | None:
         compared
         for scale in sorted({each.scale for each in run.contestants})
         for league in ("as practised", "equal FLOPs")
-        if (compared := _compare(run, in_league(run, FIRST, scale, league), in_league(run, LAST, scale, "as practised")))
+        if (
+            compared := _compare(run, in_league(run, FIRST, scale, league), in_league(run, LAST, scale, "as practised"))
+        )
     ]
     if not found:
         return None
