@@ -15,7 +15,7 @@ from rich.table import Table
 from upbench.cli import console
 from upbench.errors import UsageError
 
-QUICK_STEPS, STEPS, SEEDS = 150, 800, 3
+QUICK_STEPS, STEPS, SEEDS = 150, 600, 3
 
 
 class KernelChoice(StrEnum):
@@ -71,8 +71,11 @@ def quality(
     scales = given_axes(scales=scale)["scales"] if scale else (2,) if quick else (2, 4) if train else (2, 3, 4)
     if not all(isinstance(each, int) for each in scales):
         raise UsageError(f"--scale must be whole scales, such as 2,3,4; got {scale!r}.")
+    # Untrained upsamplers are not judged by the images of a folder.
+    started = QUICKLY_COMPARED if quick else tuple(upsampler) if upsampler else () if images and not train else None
     settings = QualitySettings(
         scales=scales,
+        started=started,
         upsamplers=QUICKLY_COMPARED if quick else tuple(upsampler or COMPARED) if train else (),
         quick=quick,
         seeds=1 if quick else seeds,

@@ -27,7 +27,7 @@ from upbench.quality import contestants, interpolations, lesson, pictures, readi
 from upbench.quality.contestants import Absent
 from upbench.quality.lesson import Curriculum, Lesson
 from upbench.quality.photographs import PHOTOGRAPHS
-from upbench.records.quality_run import Contestant, Picture, QualityRun, Start, Training, write_quality
+from upbench.records.quality_run import Contestant, Picture, QualityRun, Training, Untrained, write_quality
 from upbench.sweep.journal import Journal
 
 PRELOAD = ("upbench.quality.contest",)
@@ -47,6 +47,7 @@ class QualitySettings:
     Attributes:
         scales: whole.
         upsamplers: to be trained; none for interpolations and starts alone.
+        started: to be looked at before training; None for the whole catalogue.
         quick: a few networks instead of all leagues and controls.
         seeds: how many trainings of each network.
         first_seed: the others count on from it.
@@ -56,6 +57,7 @@ class QualitySettings:
 
     scales: tuple[int, ...]
     upsamplers: tuple[str, ...]
+    started: tuple[str, ...] | None
     quick: bool
     seeds: int
     first_seed: int
@@ -141,12 +143,10 @@ def _planned(settings: QualitySettings) -> _Plan:
 
 
 def _of_starts(settings: QualitySettings) -> list[tuple[str, int]]:
-    if settings.quick:
-        return [(name, scale) for scale in settings.scales for name in contestants.QUICKLY_COMPARED]
-    if settings.curriculum.images is not None and not settings.upsamplers:
-        # Untrained upsamplers are not judged by the images of a folder.
-        return []
-    return [(name, scale) for scale in settings.scales for name in starts.able(scale)]
+    wanted = settings.started
+    return [
+        (name, scale) for scale in settings.scales for name in starts.able(scale) if wanted is None or name in wanted
+    ]
 
 
 def _seeds(settings: QualitySettings) -> range:
@@ -173,12 +173,12 @@ def _work_off(plan: _Plan, settings: QualitySettings, journal: Journal, watcher:
     waiting = [task for task in plan.tasks.values() if task.key not in done]
     total, finished_flops = sum(task.flops for task in waiting), 0.0
     isolation, began = Isolation(preload=PRELOAD), time.monotonic()
-    limit_s = settings.time_limit_s or float("inf")
+    limit_s = float("inf") if settings.time_limit_s is None else settings.time_limit_s
     with ExitStack() as stack:
         running: dict[Worker, _Task] = {}
         while waiting or running:
             elapsed = time.monotonic() - began
-            if elapsed > limit_s:
+            if elapsed >= limit_s:
                 late = f"it was not done within the {limit_s:g} s allowed"
                 for task in (*running.values(), *waiting):
                     journal.append({"key": task.key, "outcome": "timeout", "reason": late, "value": None})
@@ -234,7 +234,7 @@ def _gathered(
     return QualityRun(
         contestants=(*plan.contestants, *(each.contestant for each in plan.absent)),
         trainings=(*trainings, *absent),
-        starts=tuple(Start(**value) for value in of_starts if value is not None),
+        starts=tuple(Untrained(**value) for value in of_starts if value is not None),
         pictures=tuple(shown),
         meters=readings.cards(),
         cards=_cards(plan.contestants, [name for name, _ in _of_starts(settings)]),

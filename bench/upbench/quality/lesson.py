@@ -1,8 +1,9 @@
 """One training: a network, a seed, and what was seen of it while it learnt.
 
 All networks of one seed and scale see the same patches in the same order, start with the same head, and are taught
-alike: mean absolute error, Adam, one cycle of the learning rate. In one thread and with deterministic algorithms the
-same seed gives the same figures on the same machine.
+alike: mean absolute error, Adam, one cycle of the learning rate. In one thread of a CPU every sum has its order, so
+that the same seed gives the same figures on the same machine. Torch's switch for deterministic algorithms is for GPUs;
+on a CPU it only replaces interpolation by a slower one.
 
 Sources: Kingma & Ba (Adam), ICLR 2015; Smith & Topin (one cycle), 2018; Lim et al. (EDSR), CVPR Workshops 2017, for the
 mean absolute error.
@@ -70,10 +71,9 @@ class Lesson:
 
 
 def teach(lesson: Lesson) -> tuple[Training, list[Picture]]:
-    """Train and look; to be called in a process of its own, as it makes torch deterministic and single-threaded."""
+    """Train and look; to be called in a process of its own, as it leaves torch with one thread."""
     began = time.monotonic()
     torch.set_num_threads(1)
-    torch.use_deterministic_algorithms(True)
     torch.manual_seed(lesson.seed)
     learner, curriculum = network(lesson.contestant), lesson.curriculum
     views = held_out_views(lesson.contestant.scale, curriculum)

@@ -19,7 +19,7 @@ from upbench.quality.readings.gradient_peaks import GradientPeaks
 from upbench.quality.readings.spectral_peaks import SpectralPeaks
 from upbench.quality.spectrum import strongest_peak
 from upbench.quality.views import middle
-from upbench.records.quality_run import Start, decibels
+from upbench.records.quality_run import Untrained, decibels
 from upsample.contract import GuidedUpsampler
 
 CHANNELS = 16
@@ -43,11 +43,11 @@ def able(scale: int) -> tuple[str, ...]:
 
 
 def start_of(name: str, scale: int) -> dict[str, object]:
-    """Return the :class:`~upbench.records.quality_run.Start` of an upsampler as a dictionary, for a journal."""
+    """Return the :class:`~upbench.records.quality_run.Untrained` of an upsampler as a dictionary, for a journal."""
     torch.set_num_threads(1)
     rows = [_readings(name, scale, seed) for seed in range(SEEDS)]
     means = {meter: _mean([row[meter] for row in rows]) for meter in rows[0]}
-    return asdict(Start(name, scale, means))
+    return asdict(Untrained(name, scale, means))
 
 
 def _readings(name: str, scale: int, seed: int) -> dict[str, float | None]:

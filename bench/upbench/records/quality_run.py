@@ -100,7 +100,7 @@ class Training:
 
 
 @dataclass(frozen=True)
-class Start:
+class Untrained:
     """An upsampler as it is before training, with random weights.
 
     Attributes:
@@ -166,7 +166,7 @@ class QualityRun:
 
     contestants: tuple[Contestant, ...]
     trainings: tuple[Training, ...]
-    starts: tuple[Start, ...]
+    starts: tuple[Untrained, ...]
     pictures: tuple[Picture, ...]
     meters: Mapping[str, MeterCard]
     cards: Mapping[str, Mapping[str, Any]]
@@ -228,7 +228,7 @@ def read_quality(path: Path) -> QualityRun:
         return QualityRun(
             contestants=tuple(Contestant(**each) for each in document["contestants"]),
             trainings=tuple(Training.from_dict(each) for each in document["trainings"]),
-            starts=tuple(Start(**each) for each in document["starts"]),
+            starts=tuple(Untrained(**each) for each in document["starts"]),
             pictures=tuple(Picture(**each) for each in document["pictures"]),
             meters={name: MeterCard(**card) for name, card in document["meters"].items()},
             cards=document["cards"],

@@ -82,7 +82,8 @@ class Journal:
             raise JournalError(f"{path} is empty; delete it to start anew.")
         if not all(isinstance(line, dict) for line in lines):
             raise JournalError(f"{path} is not a journal; delete it to start anew.")
-        for key, value in header.items():
+        # As JSON has it, which knows no tuples.
+        for key, value in json.loads(json.dumps(header)).items():
             if lines[0].get(key) != value:
                 raise JournalError(
                     f"{path} belongs to another sweep: its {key} differs; resume with the same options, code "

@@ -108,3 +108,13 @@ class JudgedClaim:
     claim: Claim
     judgement: Judgement
     reference: Judgement | None = None
+
+    @property
+    def line(self) -> Message:
+        """For a terminal: what, the verdict, and the one figure behind it."""
+        return say(
+            "{claim}: {verdict} ({gist}).",
+            claim=self.claim.label,
+            verdict=self.judgement.verdict,
+            gist=self.judgement.gist,
+        )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from upbench.records.quality_run import QualityRun
 from upbench.records.quality_statistics import in_league, paired_difference
 from upbench.records.record import peak_memory
+from upbench.records.statistics import Interval
 from upbench.report.claims.claim import Claim, Effect, Exhibits, Judgement, VerdictKind
 from upbench.report.claims.pairs import latency_ratios, pairs_of, ratios, span
 from upbench.report.evidence import Evidence
@@ -26,16 +27,17 @@ DECIBEL = Effect(
 SHUFFLE, SHUFFLES = "subpixel", "subpixel"
 """The upsampler that the claim is about, and the family of those that are one as well."""
 
-MOST, FEW = 0.5, 0.05
-"""Shares of the comparisons that are apart: above the first they differ, up to the second they differ little."""
+MOST, NEARLY_ALL = 0.5, 0.95
+"""Shares of the comparisons: where more than the first are apart they differ, where the second are near, little."""
 
 
 @dataclass(frozen=True)
 class _Aspect:
-    """One of the three: how many comparisons are apart by an effect that matters, of how many."""
+    """One of the three: how many comparisons are surely apart by an effect that matters, surely not, and in all."""
 
     name: Message
     apart: int
+    near: int
     of: int
     gist: Message
     figures: Message
@@ -43,12 +45,17 @@ class _Aspect:
     @property
     def little(self) -> bool:
         """Whether hardly any differs."""
-        return self.apart <= FEW * self.of
+        return self.near >= NEARLY_ALL * self.of
 
     @property
     def much(self) -> bool:
         """Whether most differ."""
         return self.apart > MOST * self.of
+
+    @property
+    def vague(self) -> bool:
+        """Whether most may differ or not."""
+        return self.of - self.apart - self.near > MOST * self.of
 
 
 def _judge(exhibits: Exhibits) -> Judgement | None:
@@ -58,8 +65,7 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     ]
     if not aspects:
         return None
-    little, much = [each for each in aspects if each.little], [each for each in aspects if each.much]
-    kind, condition = _verdict(aspects, little, much)
+    kind, condition = _verdict(aspects)
     missing = None
     if exhibits.quality is None:
         missing = say("Quality was not measured here.")
@@ -74,14 +80,17 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     )
 
 
-def _verdict(aspects: list[_Aspect], little: list[_Aspect], much: list[_Aspect]) -> tuple[VerdictKind, Message | None]:
-    """Like a claim about all three: it fails with any of them that mostly differs, but for those that hardly do."""
+def _verdict(aspects: list[_Aspect]) -> tuple[VerdictKind, Message | None]:
+    """Of a claim about all three: it fails where any mostly differs, but for those of which it holds."""
+    little = [each for each in aspects if each.little]
     if len(little) == len(aspects):
         return "holds", None
     if little:
         return "holds only when", say("{aspects} is meant", aspects=joined([each.name for each in little], " / "))
-    if much:
+    if any(each.much for each in aspects):
         return "does not hold", None
+    if any(each.vague for each in aspects):
+        return "not enough evidence", None
     return "holds only when", say("the others are chosen with care: some differ and some do not")
 
 
@@ -94,10 +103,11 @@ def _cost(evidence: Evidence) -> list[_Aspect]:
     latency, memory = latency_ratios(evidence, pairs), ratios(pairs, peak_memory)
     compared = [found.ratio for a, b in pairs if (found := evidence.compare(a, b)) is not None]
     slow = sum(ratio.low > TENTH.size or ratio.high < 1 / TENTH.size for ratio in compared)
+    alike = sum(1 / TENTH.size <= ratio.low and ratio.high <= TENTH.size for ratio in compared)
     apart = sum(not 1 / TENTH.size <= ratio <= TENTH.size for ratio in memory)
     return [
         _Aspect(
-            say("speed"), slow, len(pairs),
+            say("speed"), slow, alike, len(pairs),
             say("others: {latency} times the latency", latency=span(latency, 2)),
             say(
                 "Against one-stage sub-pixel convolution the others take {latency} times as long, surely more than "
@@ -106,7 +116,7 @@ def _cost(evidence: Evidence) -> list[_Aspect]:
             ),
         ),
         _Aspect(
-            say("memory"), apart, len(memory),
+            say("memory"), apart, len(memory) - apart, len(memory),
             say("{memory} times the memory", memory=span(memory, 2)),
             say(
                 "They take {memory} times the peak memory, more than 10 % apart in {apart} of {all}.",
@@ -117,37 +127,37 @@ def _cost(evidence: Evidence) -> list[_Aspect]:
 
 
 def _quality(run: QualityRun) -> list[_Aspect]:
-    found = []
-    for scale in sorted({each.scale for each in run.contestants}):
-        ours = in_league(run, SHUFFLE, scale, "as practised")
-        rivals = [
-            each
-            for each in run.contestants
-            if (each.scale, each.league, each.placement) == (scale, "as practised", "inside")
-            and run.cards[each.upsampler]["family"] != SHUFFLES
-        ]
-        found += [
-            difference
-            for rival in rivals
-            if ours and (difference := paired_difference(run, rival.id, ours.id, "psnr")) is not None
-        ]
+    found = [difference for scale in sorted({each.scale for each in run.contestants}) for difference in _of(run, scale)]
     if not found:
         return []
     apart = sum(each.low > DECIBEL.size or each.high < -DECIBEL.size for each in found)
-    undecided = sum(each.low <= DECIBEL.size <= each.high or each.low <= -DECIBEL.size <= each.high for each in found)
-    difference = span([each.estimate for each in found], 2)
+    near = sum(-DECIBEL.size <= each.low and each.high <= DECIBEL.size for each in found)
+    differ = span([each.estimate for each in found], 2)
     return [
         _Aspect(
-            say("quality"), apart, len(found),
-            say("{difference} dB", difference=difference),
+            say("quality"), apart, near, len(found),
+            say("{differ} dB", differ=differ),
             say(
-                "Networks that differ in the upsampler alone, trained alike, differ by {difference} dB of PSNR from the "
-                "one with sub-pixel convolution, surely more than 0.1 dB apart in {apart} of {all} comparisons; "
-                "{undecided} may be more or less.",
-                difference=difference, apart=apart, undecided=undecided, all=len(found),
+                "Networks that differ in the upsampler alone, trained alike, have {differ} dB more PSNR than the one "
+                "with sub-pixel convolution, surely more than 0.1 dB apart in {apart} of {all} comparisons and surely "
+                "less in {near}.",
+                differ=differ, apart=apart, near=near, all=len(found),
             ),
         )
     ]  # fmt: skip
+
+
+def _of(run: QualityRun, scale: int) -> list[Interval]:
+    """How much more PSNR each network of another family has, as practised."""
+    ours = in_league(run, SHUFFLE, scale, "as practised")
+    rivals = [
+        each
+        for each in run.contestants
+        if (each.scale, each.league, each.placement) == (scale, "as practised", "inside")
+        and run.cards[each.upsampler]["family"] != SHUFFLES
+    ]
+    differences = [paired_difference(run, rival.id, ours.id, "psnr") for rival in rivals] if ours else []
+    return [each for each in differences if each is not None]
 
 
 LITTLE_DIFFERENCE = Claim(

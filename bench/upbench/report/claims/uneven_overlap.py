@@ -1,4 +1,4 @@
-"""Claim 3: uneven overlap appears when the kernel is not divisible by the stride, and training removes it only partly."""
+"""Claim 3: overlap is uneven when the stride does not divide the kernel, and training removes that only partly."""
 
 from __future__ import annotations
 

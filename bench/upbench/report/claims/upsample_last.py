@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from upbench.records.quality_run import Contestant, League, QualityRun
+from upbench.records.quality_run import Contestant, QualityRun
 from upbench.records.quality_statistics import in_league, mean_of, paired_difference
 from upbench.records.record import peak_memory
 from upbench.records.statistics import geometric_mean
@@ -38,7 +38,7 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     halves = [half for half in (cost, detail) if half is not None]
     if not halves:
         return None
-    kind, condition = _verdict(cost and cost.holds, detail and detail.holds)
+    kind, condition = _verdict(cost.holds if cost else None, detail.holds if detail else None)
     missing = None
     if cost is None:
         missing = say("What it costs was not measured here.")
