@@ -196,6 +196,13 @@ class Run:
         return f"{what} names the package bench, which is called upbench now; the figures are read as they are."
 
 
+def peak_memory(record: Record) -> int | None:
+    """The peak that decides who is leanest: the allocator's on its device, exact on the CPU."""
+    on_cuda = record.case.cell.device.startswith("cuda")
+    value = record.quantities["peak_cuda_allocated_bytes" if on_cuda else "peak_allocated_bytes"]
+    return None if value is None else int(value)
+
+
 def summarise_launches(launches: Sequence[Launch]) -> dict[str, Any]:
     """Return the latency fields of a record from its launches.
 

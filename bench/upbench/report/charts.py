@@ -14,7 +14,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from upbench.cases.case import Cell, Scale, scale_text
-from upbench.records.record import Record
+from upbench.records.record import Record, peak_memory
 from upbench.report.drawing import (
     COLOURS,
     LEGEND_COLUMNS,
@@ -28,7 +28,7 @@ from upbench.report.drawing import (
     plain_log_ticks,
     write_chart,
 )
-from upbench.report.evidence import Evidence, Setting, Winner, output_bytes, peak_memory
+from upbench.report.evidence import Evidence, Setting, Winner, output_bytes
 
 MIB = 2**20
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from upbench.records.record import Record
+from upbench.records.record import Record, peak_memory
 from upbench.records.statistics import geometric_mean
-from upbench.report.evidence import Evidence, peak_memory
+from upbench.report.evidence import Evidence
 
 Verdict = Literal["holds", "holds in part", "does not hold", "not measured"]
 

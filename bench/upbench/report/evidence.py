@@ -16,7 +16,7 @@ from typing import Any
 from upbench.cases.case import Cell
 from upbench.processes.disturbance import CONTROL_TOLERANCE
 from upbench.records.comparison import machine_differences, version_differences
-from upbench.records.record import ProtocolName, Record, RecordError, Run
+from upbench.records.record import ProtocolName, Record, RecordError, Run, peak_memory
 from upbench.records.statistics import CONFIDENCE, Comparison, Interval, compare_latencies, compare_levels
 
 BYTES_PER_VALUE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
@@ -253,13 +253,6 @@ def gather(runs: Sequence[Run]) -> Evidence:
     if not any(record.measured for record in by_id.values()):
         raise RecordError("there is nothing to report: no record has a latency.")
     return Evidence(tuple(runs), tuple(by_id.values()))
-
-
-def peak_memory(record: Record) -> int | None:
-    """The peak that decides who is leanest: the allocator's on its device, exact on the CPU."""
-    on_cuda = record.case.cell.device.startswith("cuda")
-    value = record.quantities["peak_cuda_allocated_bytes" if on_cuda else "peak_allocated_bytes"]
-    return None if value is None else int(value)
 
 
 def output_bytes(cell: Cell) -> int:

@@ -13,10 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
 from upbench.cases.case import Cell, scale_text
-from upbench.records.record import Record
+from upbench.records.record import Record, peak_memory
 from upbench.records.statistics import Interval, geometric_mean
 from upbench.report.drawing import STYLE, plain_log_ticks, write_chart
-from upbench.report.evidence import Evidence, Setting, by_speed, peak_memory
+from upbench.report.evidence import Evidence, Setting, by_speed
 from upbench.report.page import Section
 from upbench.report.tables import MIB, channels_text, what_varies, write_table
 
