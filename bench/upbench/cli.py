@@ -22,6 +22,7 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from upbench.cli_recommend import recommend
 from upbench.errors import UsageError, UserError
 from upbench.progress import watcher_for
 from upbench.records.record import Run, read_run
@@ -257,6 +258,11 @@ def compare(
         table.add_row(row.case_id, row.ratio_text, row.interval_text, row.verdict, ", ".join(row.changed) or "–")
     output.print(table)
     _say("Verdicts at 5 %, shared between all cases; drift of the machine between the two runs counts as a difference.")
+
+
+app.command(
+    epilog="Example: upbench recommend --scale 4 --channels 64 --size 270x480 --max-memory 200MB results/*.json"
+)(recommend)
 
 
 @app.command(
