@@ -15,7 +15,7 @@ from upbench.recommend.estimate import Estimate
 from upbench.recommend.measurements import Measurements
 from upbench.recommend.quality_figures import QualityFigures
 from upbench.recommend.quantities import Objective, cost
-from upbench.records.statistics import CONFIDENCE, Comparison, compare_levels
+from upbench.records.statistics import CONFIDENCE, compare_levels
 
 
 @dataclass(frozen=True)
@@ -47,28 +47,26 @@ class Leads:
 
     def lead(self, objective: Objective, better: tuple[str, Estimate], worse: tuple[str, Estimate]) -> Lead:
         """The lead of ``better`` over ``worse``, each a name and its estimate."""
-        shared = self.comparison(objective, better[0], worse[0])
+        shared = self.shared(objective, better[0], worse[0])
         if shared is not None:
-            comparison, certain = shared
-            size = comparison.ratio.estimate
-            return Lead(log(size) if objective == "psnr" else size, certain)
+            return shared
         costs = [cost(objective, each.interval) for _, each in (better, worse)]
         certain = costs[0].high < costs[1].low
         if objective == "psnr":
             return Lead(costs[1].estimate - costs[0].estimate, certain)
         return Lead(costs[1].estimate / costs[0].estimate if costs[0].estimate else None, certain)
 
-    def comparison(self, objective: Objective, better: str, worse: str) -> tuple[Comparison, bool] | None:
-        """How many times as much ``worse`` takes, and whether surely more, by what both share; None if that is nothing.
-
-        Of PSNR the ratio is the exponential of the difference.
-        """
+    def shared(self, objective: Objective, better: str, worse: str) -> Lead | None:
+        """The lead by what both share; None if that is nothing."""
         own, other = self._levels(objective, better), self._levels(objective, worse)
+        # Levels are logarithms of times, so the more the worse; of PSNR the ratio is the exponential of a difference.
         comparison = compare_levels(own, other) if objective == "psnr" else compare_levels(other, own)
         if comparison is None:
             return None
         level = (1 - CONFIDENCE) / max(1, self._rivals(objective))
-        return comparison, comparison.ratio.low > 1 and comparison.p_value < level
+        certain = comparison.ratio.low > 1 and comparison.p_value < level
+        size = comparison.ratio.estimate
+        return Lead(log(size) if objective == "psnr" else size, certain)
 
     def _levels(self, objective: Objective, name: str) -> Mapping[str, float]:
         """What is compared, by what it is shared by."""

@@ -7,6 +7,25 @@ from upbench.wording import Message, say
 
 Text = str | Message
 
+REASONS = {
+    "outside": say("outside of what was measured, and nothing is extrapolated"),
+    "no error": say("too few measured cases lie between others to state the error of interpolation"),
+    "not measured": say("not measured in these surroundings"),
+    "no quality": say("there are no records of quality for it"),
+    "unstable": say("measured, but its launches disagree"),
+    "failed": say("tried, but it did not run to an end"),
+    "unsupported": say("cannot do this scale or case"),
+}
+"""Why there is no figure."""
+
+VERDICTS = {
+    "fits": say("yes"),
+    "may fit": say("perhaps"),
+    "does not fit": say("no"),
+    "unknown": say("unknown"),
+}
+"""Whether limits are kept."""
+
 
 def quantity(objective: Objective) -> Message:
     """What a column is called."""
@@ -162,11 +181,6 @@ def might_be_better(name: Text, figure: Text) -> Message:
     )
 
 
-def unknown(names: Text) -> Message:
-    """Some are left out."""
-    return say("The records do not answer for {names}; to measure the case itself:", names=names)
-
-
 def measuring_would_settle_it() -> Message:
     """A lead that is not certain and rests on interpolation."""
     return say("Measured side by side in the case itself, they may be told apart:")
@@ -174,15 +188,7 @@ def measuring_would_settle_it() -> Message:
 
 def why(reason: str) -> Message:
     """Why there is no figure."""
-    return {
-        "outside": say("outside of what was measured, and nothing is extrapolated"),
-        "no error": say("too few measured cases lie between others to state the error of interpolation"),
-        "not measured": say("not measured in these surroundings"),
-        "no quality": say("there are no records of quality for it"),
-        "unstable": say("measured, but its launches disagree"),
-        "failed": say("tried, but it did not run to an end"),
-        "unsupported": say("cannot do this scale or case"),
-    }[reason]
+    return REASONS[reason]
 
 
 def names_and_why(names: Text, reason: Text) -> Message:
@@ -263,12 +269,7 @@ def quality_needed() -> Message:
 
 def fits(verdict: str) -> Message:
     """Whether limits are kept."""
-    return {
-        "fits": say("yes"),
-        "may fit": say("perhaps"),
-        "does not fit": say("no"),
-        "unknown": say("unknown"),
-    }[verdict]
+    return VERDICTS[verdict]
 
 
 def would_change() -> Message:
@@ -289,3 +290,8 @@ def upsampler() -> Message:
 def keeps_the_limits() -> Message:
     """The heading of a column."""
     return say("keeps the limits")
+
+
+def not_a_case() -> Message:
+    """The form was filled in otherwise."""
+    return say("Channels, height, width and batch are whole numbers of at least 1; limits are numbers above 0.")
