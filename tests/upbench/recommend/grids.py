@@ -19,7 +19,7 @@ Law = Callable[[Cell], float]
 
 
 def cell(scale: int = 4, channels: int = 64, size: tuple[int, int] = (48, 48), **others: Any) -> Cell:
-    return Cell(scale, channels, channels, channels, *size, **others)
+    return replace(Cell(scale, channels, channels, channels, *size), **others)
 
 
 def power(factor: float, pixels: float = 1.0, channels: float = 1.5) -> Law:

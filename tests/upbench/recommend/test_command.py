@@ -84,5 +84,7 @@ def test_it_needs_no_torch(records: Path) -> None:
         "import sys; from upbench import cli; sys.argv = ['upbench', 'recommend', *sys.argv[1:]]\n"
         "try: cli.main()\nexcept SystemExit: pass\nassert 'torch' not in sys.modules"
     )
-    done = subprocess.run([sys.executable, "-c", code, *ASKED, str(records)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-c", code, *ASKED, str(records)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr

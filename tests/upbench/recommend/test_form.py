@@ -68,7 +68,10 @@ def page(run: Run, quality: QualityRun) -> Iterator[Page]:
     assert data is not None
     # Sentences of two languages; the second is told from the first by its case alone.
     words = {key: message.text for key, message in data["words"].items()}
-    spoken = {**data, "words": {"en": words, "zh-Hans": {key: text.replace("the ", "THE ") for key, text in words.items()}}}
+    spoken = {
+        **data,
+        "words": {"en": words, "zh-Hans": {key: text.replace("the ", "THE ") for key, text in words.items()}},
+    }
     environment = Environment(loader=PackageLoader("upbench.report"), autoescape=True)
     form = environment.get_template("recommend.html.j2").render(t=str)
     script = (files("upbench.report") / "assets" / "recommend.js").read_text()
@@ -97,7 +100,11 @@ def questions(run: Run) -> list[tuple[dict[str, Any], Question]]:
         place = dice.randrange(len(scales))
         channels, batch = dice.choice((16, 32, 40, 48, 64, 100, 200)), dice.choice((1, 1, 1, 2))
         height, width = dice.choice(((48, 48), (96, 96), (192, 192), (50, 70), (36, 64), (12, 12), (190, 180)))
-        limits = {"latency": dice.uniform(1e-3, 40e-3), "memory": dice.uniform(1e6, 300e6), "psnr": dice.uniform(27, 29)}
+        limits = {
+            "latency": dice.uniform(1e-3, 40e-3),
+            "memory": dice.uniform(1e6, 300e6),
+            "psnr": dice.uniform(27, 29),
+        }
         given = {each: limits[each] for each in LIMITED if dice.random() < 0.3}
         objective = dice.choice(OBJECTIVES)
         the_cell = surroundings.cell(scales[place], channels, height, width, batch)

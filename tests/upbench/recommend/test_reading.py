@@ -84,4 +84,6 @@ def test_of_records_of_quality_the_newest_count(tmp_path: Path) -> None:
     found = read([tmp_path / "q2.json", written(tmp_path / "run.json", 1), tmp_path / "q1.json"])
     assert found.quality is not None
     assert found.quality.facts["measured_at"] == "2026-01-02"
-    assert [str(note) for note in found.notes] == [f"{tmp_path / 'q1.json'} is left out: {tmp_path / 'q2.json'} is newer."]
+    assert [str(note) for note in found.notes] == [
+        f"{tmp_path / 'q1.json'} is left out: {tmp_path / 'q2.json'} is newer."
+    ]
