@@ -142,7 +142,7 @@ def test_what_would_change_the_answer() -> None:
         "With a limit of peak memory below 300 B, transposed is out and subpixel is the answer.",
         "If peak memory decided, subpixel would be the answer: 100 B.",
     ]
-    alone, advice = asked(in_one_cell(subpixel=(2e-3, 100)), Question(ASKED))
+    _, advice = asked(in_one_cell(subpixel=(2e-3, 100)), Question(ASKED))
     assert list(map(str, advice.changes)) == ["No other limit or objective would change the answer."]
     assert "no runner-up" in str(advice.answer[1])
 
@@ -162,7 +162,7 @@ def test_a_changed_limit_does_change_the_answer_as_was_said() -> None:
 
 
 def test_rivals_that_were_timed_together_are_told_apart_within_their_launches() -> None:
-    """Both waver by some percent from launch to launch, together, so that their intervals meet and their ratio is certain."""
+    """Both waver from launch to launch, together: their intervals meet, and their ratio is certain."""
     wavering = [record(name, ASKED, s, spread=0.03) for name, s in (("subpixel", 1.03e-3), ("transposed", 1e-3))]
     found, _ = asked(run_of_any(wavering), Question(ASKED))
     assert names(found) == ["transposed", "subpixel"]

@@ -1,4 +1,4 @@
-"""The error of interpolation: none where a law is exact, wide enough where it is not, and not stated from too little."""
+"""The error of interpolation: none where a law is exact, wide enough where it is not, none stated from too little."""
 
 from __future__ import annotations
 
