@@ -6,12 +6,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from upbench.recommend import sentences
-from upbench.recommend.decision import Candidate, Change
 from upbench.recommend.estimate import Estimate, Reason
 from upbench.recommend.figures import digits, text, with_interval
 from upbench.recommend.lead import Lead
 from upbench.recommend.quantities import OBJECTIVES, QUANTITIES, Objective
 from upbench.recommend.question import command_to_measure
+from upbench.recommend.ranking import Candidate, Change
 from upbench.recommend.recommendation import Recommendation
 from upbench.wording import Message
 

@@ -12,7 +12,6 @@ from typing import Any
 from upbench.cases.case import Case, Cell, Scale, scale_text
 from upbench.recommend import sentences
 from upbench.recommend.advice import QUALITY_COMMAND, TO_MEASURE
-from upbench.recommend.decision import LIMITED
 from upbench.recommend.estimate import Estimate, estimate, estimates
 from upbench.recommend.figures import DIGITS, PSNR_DIGITS, UNITS
 from upbench.recommend.lead import Leads
@@ -20,6 +19,7 @@ from upbench.recommend.measurements import Measurements, Point, Surface, Surroun
 from upbench.recommend.plane import EDGE, Place, mesh
 from upbench.recommend.quality_figures import QualityFigures, quality_figures
 from upbench.recommend.quantities import HIGHER_IS_BETTER, OBJECTIVES, QUANTITIES, Objective, cost
+from upbench.recommend.ranking import LIMITED
 from upbench.recommend.stated_error import ORDER, stated_error
 from upbench.records.quality_run import QualityRun
 from upbench.records.record import Run

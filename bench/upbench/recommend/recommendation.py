@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from upbench.recommend.decision import Candidate, Change, changes, in_order, perhaps_better
 from upbench.recommend.estimate import Estimate, estimates
 from upbench.recommend.lead import Lead, Leads
 from upbench.recommend.measurements import Measurements, competitors, measurements
 from upbench.recommend.quality_figures import QualityFigures, quality_figures
 from upbench.recommend.question import Question
+from upbench.recommend.ranking import Candidate, Change, changes, in_order, perhaps_better
 from upbench.records.quality_run import QualityRun
 from upbench.records.record import Run
 

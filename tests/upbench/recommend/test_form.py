@@ -20,11 +20,11 @@ from tests.upbench.recommend.test_recommendation import HOSTILE
 from tests.upbench.synthetic import refused
 from upbench.cases.case import Case
 from upbench.recommend.advice import advise, table
-from upbench.recommend.decision import LIMITED
 from upbench.recommend.form import form_data
 from upbench.recommend.measurements import all_surroundings
 from upbench.recommend.quantities import OBJECTIVES
 from upbench.recommend.question import Question
+from upbench.recommend.ranking import LIMITED
 from upbench.recommend.recommendation import recommend
 from upbench.records.quality_run import QualityRun
 from upbench.records.record import Run

@@ -12,8 +12,8 @@ from tests.upbench.synthetic import refused
 from upbench.cases.case import Case, Cell
 from upbench.errors import UsageError
 from upbench.recommend.advice import Advice, advise, table
-from upbench.recommend.decision import Change
 from upbench.recommend.question import Question
+from upbench.recommend.ranking import Change
 from upbench.recommend.recommendation import Recommendation, recommend
 from upbench.records.quality_run import QualityRun
 from upbench.records.record import Run
@@ -235,7 +235,7 @@ def test_what_cannot_do_a_scale_or_is_unstable_says_so_and_is_not_recommended() 
     assert {each.name for each in found.unknown} == {"carafe", "dysample"}
     notes = " ".join(map(str, advice.notes))
     assert "transposed: cannot do this scale" in notes
-    assert "carafe: measured, but its launches disagree." in notes
+    assert "carafe: measured, but the launches disagree." in notes
     assert "dysample: tried, but it did not run to an end." in notes
     assert "--upsampler carafe " in advice.commands[0][1]
 
