@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from math import exp, log, sin
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,8 +13,9 @@ from tests.upbench.recommend.grids import CHANNELS, SIZES, Law, cell, grid_run, 
 from upbench.cases.case import Cell
 from upbench.recommend.estimate import Estimate, estimate
 from upbench.recommend.measurements import Surroundings, measurements
+from upbench.recommend.quantities import QUANTITIES, Quantity
 from upbench.recommend.stated_error import coverage, stated_error
-from upbench.records.record import Run
+from upbench.records.record import Run, read_run
 
 MIDDLE = cell(size=(70, 90), channels=48)
 FOUR = {"subpixel": power(1e-9), "transposed": power(2e-9, 0.9), "carafe": power(3e-9, 1.1), "nearest": power(4e-9)}
@@ -146,3 +148,14 @@ def test_latencies_without_a_control_do_not_stand_beside_those_with_one() -> Non
     old = estimate(alone, "latency", "subpixel", cell(size=(60, 60), channels=40))
     assert isinstance(old, Estimate)
     assert old.measured
+
+
+GRID = Path(__file__).parents[3] / "results" / "grid.json"
+
+
+@pytest.mark.skipif(not GRID.exists(), reason="no run over a grid of sizes and channels is committed")
+@pytest.mark.parametrize("quantity", QUANTITIES)
+def test_cases_left_out_of_the_committed_run_lie_within_the_error_stated_without_them(quantity: Quantity) -> None:
+    found = coverage([read_run(GRID)], quantity)
+    assert found.of >= 100
+    assert found.share >= 0.9, found.text
