@@ -122,8 +122,8 @@ def _change(found: Recommendation, best: Candidate, change: Change) -> Message:
         figure = with_interval(change.of, _estimate(candidate, change.of).interval)
         return sentences.other_objective(quantity, other, figure)
     bound = text(change.of, change.bound)
-    if change.kind == "looser":
-        return sentences.looser_limit(quantity, bound, other)
+    if change.kind in ("looser", "sure"):
+        return (sentences.looser_limit if change.kind == "looser" else sentences.sure_limit)(quantity, bound, other)
     said = sentences.higher_limit if change.of == "psnr" else sentences.tighter_limit
     return said(quantity, bound, _name(found, best.name), other)
 

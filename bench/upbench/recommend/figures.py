@@ -27,12 +27,12 @@ def text(objective: Objective, value: float) -> str:
 
 
 def with_interval(objective: Objective, interval: Interval) -> Message | str:
-    """A figure with its interval in the same unit, such as ``4.12 ms (3.6 to 4.7)``; without one where it is exact."""
+    """A figure with its interval, such as ``4.12 ms (3.6 to 4.7)``; without one where the digits shown are exact."""
     figure = text(objective, interval.estimate)
-    if interval.low == interval.high:
-        return figure
     size, _ = _unit(objective, interval.estimate)
     low, high = (digits(objective, limit / size) for limit in (interval.low, interval.high))
+    if low == high:
+        return figure
     return sentences.figure_with_interval(figure, low, high)
 
 

@@ -83,6 +83,7 @@ def words() -> dict[str, Message]:
         "tighter_limit": sentences.tighter_limit("{quantity}", "{bound}", "{name}", "{next_best}"),
         "higher_limit": sentences.higher_limit("{quantity}", "{bound}", "{name}", "{next_best}"),
         "looser_limit": sentences.looser_limit("{quantity}", "{bound}", "{name}"),
+        "sure_limit": sentences.sure_limit("{quantity}", "{bound}", "{name}"),
         "other_objective": sentences.other_objective("{quantity}", "{name}", "{figure}"),
         "nothing_changes": sentences.nothing_changes(),
         "might_be_better": sentences.might_be_better("{name}", "{figure}"),

@@ -54,16 +54,17 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Change:
-    """What would make another upsampler the answer.
+    """What would make another upsampler the answer, or this one certain.
 
     Attributes:
-        kind: a limit that rules the best one out, one that lets a better one in, or another objective.
+        kind: a limit that rules the best one out, one that it keeps for sure, one that lets a better one in, or another
+            objective.
         of: which quantity.
         bound: the limit; None for an objective.
         name: of the other upsampler.
     """
 
-    kind: Literal["tighter", "looser", "objective"]
+    kind: Literal["tighter", "sure", "looser", "objective"]
     of: Objective
     bound: float | None
     name: str
@@ -93,29 +94,35 @@ def perhaps_better(
 
 
 def changes(candidates: Sequence[Candidate], best: Candidate, objective: Objective, limits: Limits) -> list[Change]:
-    """What would change the answer: a tighter limit, a looser one, another objective; the others stay as they are."""
+    """What would change the answer: a tighter limit, a looser one, another objective; the others stay as they are.
+
+    Where the best one keeps the limits for sure, so does who would follow it.
+    """
+    sure = best.verdict(objective, limits) == "fits"
+
+    def first(among: Sequence[Candidate], by: Objective, kept: Limits) -> Candidate | None:
+        found = in_order(among, by, kept)
+        return found[0] if found and (not sure or found[0].verdict(by, kept) == "fits") else None
+
     found = []
     for quantity in LIMITED:
         if quantity != objective and best.estimate(quantity) is not None:
             bound = best.costs(quantity).high
             below = [each for each in candidates if each.estimate(quantity) and each.costs(quantity).high < bound]
-            if following := _best_that_fits(below, objective, limits):
+            if following := first(below, objective, limits):
                 found.append(Change("tighter", quantity, abs(bound), following.name))
-    for quantity in limits:
-        others = {each: limit for each, limit in limits.items() if each != quantity}
-        freed = _best_that_fits([each for each in candidates if each.estimate(quantity)], objective, others)
+    for quantity, limit in limits.items():
+        if best.costs(quantity).high > limit_cost(quantity, limit):
+            found.append(Change("sure", quantity, abs(best.costs(quantity).high), best.name))
+        others = {each: other for each, other in limits.items() if each != quantity}
+        freed = first([each for each in candidates if each.estimate(quantity)], objective, others)
         if freed and freed.costs(objective).estimate < best.costs(objective).estimate:
             found.append(Change("looser", quantity, abs(freed.costs(quantity).high), freed.name))
     for other in OBJECTIVES:
-        instead = _best_that_fits(candidates, other, limits) if other != objective else None
+        instead = first(candidates, other, limits) if other != objective else None
         if instead and not _as_good(best, instead, other):
             found.append(Change("objective", other, None, instead.name))
     return found
-
-
-def _best_that_fits(candidates: Sequence[Candidate], objective: Objective, limits: Limits) -> Candidate | None:
-    found = in_order(candidates, objective, limits)
-    return found[0] if found and found[0].verdict(objective, limits) == "fits" else None
 
 
 def _as_good(best: Candidate, other: Candidate, objective: Objective) -> bool:

@@ -162,6 +162,13 @@ def looser_limit(quantity: Text, bound: Text, name: Text) -> Message:
     )
 
 
+def sure_limit(quantity: Text, bound: Text, name: Text) -> Message:
+    """What would make the answer certain."""
+    return say(
+        "With a limit of {quantity} of {bound}, {name} surely keeps it.", quantity=quantity, bound=bound, name=name
+    )
+
+
 def other_objective(quantity: Text, name: Text, figure: Text) -> Message:
     """What would change the answer."""
     return say(
@@ -199,8 +206,8 @@ def names_and_why(names: Text, reason: Text) -> Message:
 def error_of(quantity: Text, factor: Text, cases: Text) -> Message:
     """How sure interpolation is."""
     return say(
-        "Interpolated {quantity} is off by less than a factor of {factor} in 95 of 100 cases, by {cases} measured ones "
-        "that were left out and predicted from the others.",
+        "Interpolation of {quantity} is off by less than a factor of {factor} in 95 of 100 cases, by {cases} measured "
+        "ones that were left out and predicted from the others.",
         quantity=quantity, factor=factor, cases=cases,
     )  # fmt: skip
 

@@ -43,10 +43,9 @@ def test_a_case_between_the_measured_ones_is_answered_with_its_error_and_runner_
     assert [round(lead.size or 0, 6) for lead in found.leads] == [2, 4]
     assert all(lead.certain for lead in found.leads)
     first, second = map(str, advice.answer)
-    assert first.startswith("transposed is the fastest: 2.1 ms (")
-    assert first.endswith("interpolated.")
-    assert second.startswith("The runner-up is subpixel: 4.19 ms (")
-    assert second.endswith("2 times as much; the lead is certain.")
+    # To the digits that are shown the law is interpolated without an error.
+    assert first == "transposed is the fastest: 2.1 ms, interpolated."
+    assert second == "The runner-up is subpixel: 4.19 ms, 2 times as much; the lead is certain."
     assert any("within" in note or "factor of 1.000" in note for note in map(str, advice.notes))
     assert advice.commands == ()
 
@@ -115,6 +114,12 @@ def test_limits_are_kept_surely_perhaps_or_not() -> None:
     perhaps, advice = asked(run, Question(ASKED, objective="memory", limits={"latency": 1e-3}))
     assert names(perhaps) == ["transposed"]
     assert not perhaps.sure
+    assert [(change.kind, change.name) for change in perhaps.changes] == [
+        ("sure", "transposed"),
+        ("looser", "subpixel"),
+    ]
+    assert str(advice.changes[0]).startswith("With a limit of latency of 1.0")
+    assert str(advice.changes[0]).endswith("transposed surely keeps it.")
     assert str(advice.answer[0]).startswith("None surely keeps the limits. Of those that may, transposed")
     none, advice = asked(run, Question(ASKED, limits={"memory": 50}))
     assert none.answered

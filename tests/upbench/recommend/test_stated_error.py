@@ -157,5 +157,5 @@ GRID = Path(__file__).parents[3] / "results" / "grid.json"
 @pytest.mark.parametrize("quantity", QUANTITIES)
 def test_cases_left_out_of_the_committed_run_lie_within_the_error_stated_without_them(quantity: Quantity) -> None:
     found = coverage([read_run(GRID)], quantity)
-    assert found.of >= 100
+    assert found.of >= 80
     assert found.share >= 0.9, found.text

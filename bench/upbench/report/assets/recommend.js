@@ -87,10 +87,6 @@ const upbenchRecommend = (() => {
       }
       return [];
     };
-    const bestThatFits = (candidates, by, kept) => {
-      const [first] = inOrder(candidates, by, kept);
-      return first && verdict(first, by, kept) === "fits" ? first : null;
-    };
     const leadOver = (better, worse) => {
       const within = objective === "latency" ? scale.leads.latency[asked.key] : scale.leads[objective];
       const shared = within?.[better.name]?.[worse.name];
@@ -102,21 +98,30 @@ const upbenchRecommend = (() => {
     };
     const changesOf = (best) => {
       const found = [];
+      const sure = best.verdict === "fits";
+      const firstOf = (among, by, kept) => {
+        const [first] = inOrder(among, by, kept);
+        return first && (!sure || verdict(first, by, kept) === "fits") ? first : null;
+      };
       for (const of of data.limited.filter((each) => each !== objective && isKnown(best, each))) {
         const bound = costs(best, of).high;
         const below = candidates.filter((each) => isKnown(each, of) && costs(each, of).high < bound);
-        const next = bestThatFits(below, objective, limits);
+        const next = firstOf(below, objective, limits);
         if (next) found.push({ kind: "tighter", of, bound: Math.abs(bound), candidate: next });
       }
       for (const of of Object.keys(limits)) {
+        const most = costs(best, of).high;
+        if (most > (higher(of) ? -limits[of] : limits[of])) {
+          found.push({ kind: "sure", of, bound: Math.abs(most), candidate: best });
+        }
         const { [of]: _, ...others } = limits;
-        const freed = bestThatFits(candidates.filter((each) => isKnown(each, of)), objective, others);
+        const freed = firstOf(candidates.filter((each) => isKnown(each, of)), objective, others);
         if (freed && costs(freed, objective).value < costs(best, objective).value) {
           found.push({ kind: "looser", of, bound: Math.abs(costs(freed, of).high), candidate: freed });
         }
       }
       for (const of of data.objectives.filter((each) => each !== objective)) {
-        const instead = bestThatFits(candidates, of, limits);
+        const instead = firstOf(candidates, of, limits);
         const asGood = instead && isKnown(best, of) && costs(best, of).value <= costs(instead, of).value;
         if (instead && !asGood) found.push({ kind: "objective", of, bound: null, candidate: instead });
       }
@@ -188,9 +193,9 @@ const upbenchRecommend = (() => {
     const figure = (each, of) => {
       const [low, value, high] = each.estimates[of].interval;
       const shown = text(data, of, value);
-      if (low === high) return shown;
       const [size] = unit(data, of, value);
-      return say("figure_with_interval", { figure: shown, low: digits(data, of, low / size), high: digits(data, of, high / size) });
+      const limits = { low: digits(data, of, low / size), high: digits(data, of, high / size) };
+      return limits.low === limits.high ? shown : say("figure_with_interval", { figure: shown, ...limits });
     };
     const limited = Object.keys(limits).length > 0;
     const [best, second] = found.ranked;
@@ -226,8 +231,8 @@ const upbenchRecommend = (() => {
         const quantity = say(`quantity_${of}`), other = name(candidate);
         if (kind === "objective") {
           changes.push(say("other_objective", { quantity, name: other, figure: figure(candidate, of) }));
-        } else if (kind === "looser") {
-          changes.push(say("looser_limit", { quantity, bound: text(data, of, bound), name: other }));
+        } else if (kind === "looser" || kind === "sure") {
+          changes.push(say(`${kind}_limit`, { quantity, bound: text(data, of, bound), name: other }));
         } else {
           const key = data.higher_is_better.includes(of) ? "higher_limit" : "tighter_limit";
           changes.push(say(key, { quantity, bound: text(data, of, bound), name: name(best), next_best: other }));
