@@ -201,13 +201,14 @@ def chosen_cases(config: pytest.Config) -> list[Case]:
     from dataclasses import replace
 
     from upbench.cases import grid
+    from upbench.cases.case import GridError
     from upbench.cases.spelling import given_axes
     from upbench.sweep.plan import planned
 
     try:
         given = given_axes(**{axis: config.getoption(f"upbench_{axis}", None) for axis in AXES})
         return planned(replace(grid.quick(), **given))
-    except grid.GridError as error:
+    except GridError as error:
         raise pytest.UsageError(str(error)) from error
 
 

@@ -5,8 +5,14 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields, replace
 from typing import Any, Self
 
+from upbench.errors import UsageError
+
 Scale = int | float | tuple[float, float]
 """A whole factor, a fractional one, or one each for height and width."""
+
+
+class GridError(UsageError):
+    """An axis has a value that no case can have; one sentence says what would be right."""
 
 
 def scale_text(scale: Scale) -> str:

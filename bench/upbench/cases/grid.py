@@ -10,16 +10,11 @@ from itertools import product
 import torch
 
 import upsample
-from upbench.cases.case import Case, Cell, Scale, scale_text
-from upbench.errors import UsageError
+from upbench.cases.case import Case, Cell, GridError, Scale, scale_text
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 STEPS = ("inference", "training")
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
-
-
-class GridError(UsageError):
-    """An axis has a value that no case can have; one sentence says what would be right."""
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from math import isfinite
 from typing import Any
 
-from upbench.cases.case import Scale, normal_scale
-from upbench.cases.grid import GridError
+from upbench.cases.case import GridError, Scale, normal_scale
 
 
 def given_axes(**texts: str | None) -> dict[str, tuple[Any, ...]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from upbench import runtimes
-from upbench.cases.case import Case
-from upbench.cases.grid import Axes, GridError, expand
+from upbench.cases.case import Case, GridError
+from upbench.cases.grid import Axes, expand
 
 
 def planned(axes: Axes) -> list[Case]:

@@ -1,0 +1,84 @@
+"""Which of the files that were given can be put together for an answer, and what is said of the others.
+
+Latencies of different machines, or of different software, are never mixed: those of the newest run's machine count.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from upbench.errors import UserError
+from upbench.recommend import sentences
+from upbench.records.comparison import machine_differences, version_differences
+from upbench.records.quality_run import QualityRun, is_quality, read_quality
+from upbench.records.record import Run, read_run
+from upbench.wording import Message
+
+
+class NothingToAnswerFromError(UserError):
+    """No file that was given holds a run."""
+
+
+@dataclass(frozen=True)
+class Sources:
+    """What there is to answer from.
+
+    Attributes:
+        runs: of one machine, the newest last.
+        quality: the newest records of quality, if any.
+        notes: on each file that does not count: why.
+    """
+
+    runs: tuple[Run, ...]
+    quality: QualityRun | None
+    notes: tuple[Message, ...]
+
+
+def read(files: Sequence[Path]) -> Sources:
+    """Read records; trials and other JSON are passed over with a note.
+
+    Raises:
+        UserError: a file is damaged, or none holds a run.
+    """
+    runs: list[tuple[Path, Run]] = []
+    qualities: list[tuple[Path, QualityRun]] = []
+    notes: list[Message] = []
+    for file in files:
+        if is_quality(file):
+            qualities.append((file, read_quality(file)))
+        elif _is_run(file):
+            runs.append((file, read_run(file)))
+        else:
+            notes.append(sentences.no_run(str(file)))
+    if not runs:
+        raise NothingToAnswerFromError(
+            "none of these files holds a run of upsamplers: measure one with 'upbench run --quick --output mine.json'."
+        )
+    runs.sort(key=lambda each: each[1].measured_at)
+    newest_file, newest = runs[-1]
+    kept = []
+    for file, run in runs:
+        if differences := conditions_that_differ(newest, run):
+            notes.append(sentences.another_machine(str(file), str(newest_file), ", ".join(differences)))
+        else:
+            kept.append(run)
+    qualities.sort(key=lambda each: str(each[1].facts.get("measured_at", "")))
+    notes += [sentences.older_quality(str(file), str(qualities[-1][0])) for file, _ in qualities[:-1]]
+    return Sources(tuple(kept), qualities[-1][1] if qualities else None, tuple(notes))
+
+
+def conditions_that_differ(newest: Run, run: Run) -> list[str]:
+    """What keeps the figures of a run from being put beside those of the newest."""
+    return [*machine_differences(newest, run), *version_differences(run, newest)]
+
+
+def _is_run(file: Path) -> bool:
+    """Whether a file is JSON with a run of ours; what is not JSON is left to the reader of runs to complain of."""
+    try:
+        document = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return True
+    return isinstance(document, dict) and "benchmarks" in document and "upsample_bench" in document
