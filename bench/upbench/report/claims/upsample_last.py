@@ -101,7 +101,8 @@ def _detail(run: QualityRun) -> _Half | None:
         return None
     more = sum(each.more for each in found)
     less = sum(each.less for each in found)
-    holds = True if more == len(found) else None if more + less < len(found) and not less else False
+    vague = any(not (each.more or each.less or each.near) for each in found)
+    holds = True if more == len(found) else None if vague and not less else False
     return _Half(
         holds,
         say("last recovers more detail in {more} of {all} comparisons", more=more, all=len(found)),
@@ -118,8 +119,11 @@ def _detail(run: QualityRun) -> _Half | None:
 
 @dataclass(frozen=True)
 class _Compared:
+    """Whether the last one's error is surely lower by a share that matters, surely higher, or surely neither."""
+
     more: bool
     less: bool
+    near: bool
     sentence: Message
 
 
@@ -135,6 +139,7 @@ def _compare(run: QualityRun, first: Contestant | None, last: Contestant | None)
     return _Compared(
         more=difference.low > 0 and difference.estimate > matters,
         less=difference.high < 0 and -difference.estimate > matters,
+        near=-matters <= difference.low and difference.high <= matters,
         sentence=say(
             "×{scale}, {league}: {early} first against {early_last} last at {step} steps, {first} against {last} at "
             "the end (difference {low} to {high}).",
