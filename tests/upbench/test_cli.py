@@ -174,7 +174,6 @@ def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Tin
         (["--device", "cpu:0"], "device must be cpu, cuda or cuda:N; got 'cpu:0'."),
         (["--channels", ","], "channels needs at least one value; got ','."),
         (["--quick", "--full"], "--quick and --full exclude each other."),
-        (["--resume"], "there is nothing to resume"),
     ],
 )
 def test_a_wrong_option_is_wrong_usage_in_one_sentence(

@@ -51,7 +51,9 @@ def quality(
     time_limit: Annotated[
         float | None, typer.Option(min=1, help="Seconds after which nothing more is begun and what runs is ended.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted run of the same options.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted run of the same options stopped.")
+    ] = False,
 ) -> None:
     """Judge upsampled images: fidelity, fine detail and artefacts, of interpolations and of trained networks."""
     from upbench.cases.shadowed import check_not_shadowed

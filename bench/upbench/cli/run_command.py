@@ -62,7 +62,9 @@ def run(
     allocator: Annotated[
         AllocatorChoice, typer.Option(help="Pinned for repeatable timings, default to time as deployed.")
     ] = AllocatorChoice.pinned,
-    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted sweep of the same grid.")] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an interrupted sweep of the same grid stopped.")
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases and the estimated time only.")] = False,
     trial: Annotated[
         int,

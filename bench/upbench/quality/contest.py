@@ -27,8 +27,16 @@ from upbench.quality import contestants, interpolations, lesson, pictures, readi
 from upbench.quality.contestants import Absent
 from upbench.quality.lesson import Curriculum, Lesson
 from upbench.quality.photographs import PHOTOGRAPHS
-from upbench.records.quality_run import Contestant, Picture, QualityRun, Training, Untrained, write_quality
-from upbench.sweep.journal import Journal
+from upbench.records.quality_run import (
+    Contestant,
+    Picture,
+    QualityRun,
+    Training,
+    Untrained,
+    read_quality,
+    write_quality,
+)
+from upbench.sweep.journal import Journal, asked, is_whole
 
 PRELOAD = ("upbench.quality.contest",)
 TICK_S = 1.0
@@ -85,7 +93,7 @@ class _Plan:
 
 
 def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console: Console) -> QualityRun:
-    """Do what the journal lacks, and write the run to ``output``.
+    """Do what the journal lacks, and write the run to ``output``; one that has ended already is read instead.
 
     Raises:
         UsageError: the images cannot be read, or the journal is not as it must be.
@@ -100,11 +108,14 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
         "fingerprint": machine.identity(info["fingerprint"]),
         "source": machine.source_digest(),
     }
-    with Journal.resume(output, header) if resume else Journal.create(output, header) as journal:
+    if resume and is_whole(output, header):
+        return read_quality(output)
+    with Journal.open(output, header, resume) as journal:
         with watcher_for(console) as watcher:
             _work_off(plan, settings, journal, watcher)
         facts = {
             **machine.provenance(),
+            "asked": asked(header),
             "settings": asdict(settings),
             "machine_info": info,
             "commit_info": commit,

@@ -7,6 +7,7 @@ header that says which sweep this is, so that two different ones cannot be mixed
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import warnings
@@ -20,6 +21,20 @@ from upbench.errors import UsageError
 
 class JournalError(UsageError):
     """The journal cannot be used as asked; one sentence says why."""
+
+
+def asked(header: Mapping[str, Any]) -> str:
+    """What identifies the sweep of a header in the file that it ends in."""
+    return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def is_whole(output: Path, header: Mapping[str, Any]) -> bool:
+    """Whether this very sweep, by the same code on the same machine, has ended in ``output`` already."""
+    return (
+        output.exists()
+        and not Journal.path_for(output).exists()
+        and f'"asked": "{asked(header)}"' in output.read_text(errors="replace")
+    )
 
 
 class Journal:
@@ -41,6 +56,15 @@ class Journal:
     def path_for(output: Path) -> Path:
         """Where the journal of the sweep that writes ``output`` lies."""
         return output.with_name(output.name + ".journal")
+
+    @classmethod
+    def open(cls, output: Path, header: Mapping[str, Any], resume: bool) -> Self:
+        """Go on with a sweep that was interrupted, if that is asked for and there is one; otherwise start a new one.
+
+        Raises:
+            JournalError: as for :meth:`create` and :meth:`resume`.
+        """
+        return cls.resume(output, header) if resume and cls.path_for(output).exists() else cls.create(output, header)
 
     @classmethod
     def create(cls, output: Path, header: Mapping[str, Any]) -> Self:

@@ -15,8 +15,8 @@ from upbench.cases.listing import listing
 from upbench.machine import fingerprint as machine
 from upbench.processes.isolation import Isolation
 from upbench.progress import watcher_for
-from upbench.records.record import SCHEMA, ProtocolName, Run, write_run
-from upbench.sweep.journal import Journal
+from upbench.records.record import SCHEMA, ProtocolName, Run, read_run, write_run
+from upbench.sweep.journal import Journal, asked, is_whole
 from upbench.sweep.schedule import Sweep
 from upbench.sweep.settings import SweepSettings
 
@@ -30,8 +30,10 @@ def measure_to_file(
 ) -> Run:
     """Measure the cases, or those of them that the journal lacks, and write the run to ``output``.
 
+    A run that is to be resumed and has ended already is read instead.
+
     Raises:
-        JournalError: an unfinished sweep stands in the way, or there is none to resume.
+        JournalError: an unfinished sweep stands in the way.
         KeyboardInterrupt: handed on; the journal is whole.
     """
     info, commit = machine.machine_info(), machine.commit_info()
@@ -42,11 +44,13 @@ def measure_to_file(
         "fingerprint": machine.identity(info["fingerprint"]),
         "source": machine.source_digest(),
     }
-    with Journal.resume(output, header) if resume else Journal.create(output, header) as journal:
+    if resume and is_whole(output, header):
+        return read_run(output)
+    with Journal.open(output, header, resume) as journal:
         with watcher_for(console) as watcher:
             sweep = Sweep(cases, settings, Isolation(settings.allocator, preload_for(cases)), journal, watcher)
             records = sweep.run()
-        run = Run(tuple(records), info, commit, run_facts(sweep))
+        run = Run(tuple(records), info, commit, {**run_facts(sweep), "asked": asked(header)})
         write_run(run, output)
         journal.delete()
     return run

@@ -122,6 +122,9 @@ def test_what_the_journal_has_is_not_done_again(
     assert len(begun) == 1
     assert [each.readings for each in again.trainings] == [each.readings for each in run.trainings]
     assert not Journal.path_for(output).exists()
+    # One that has ended is not begun again either.
+    contest.judge_to_file(small(images), output, True, Console(stderr=True))
+    assert len(begun) == 1
 
 
 def test_what_is_out_of_time_keeps_its_place_and_says_so(images: Path, tmp_path: Path) -> None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import json
 import os
 import shutil
 from pathlib import Path
 
 import pytest
 
-from upbench.sweep.journal import Journal, JournalError
+from upbench.sweep.journal import Journal, JournalError, asked, is_whole
 
 HEADER = {"schema": 1, "cases": ["a", "b"], "commit": "abc"}
 
@@ -79,6 +80,33 @@ def test_another_sweep_is_not_continued(output: Path) -> None:
 def test_there_must_be_something_to_resume(output: Path) -> None:
     with pytest.raises(JournalError, match="there is nothing to resume"):
         Journal.resume(output, HEADER)
+
+
+def test_whoever_may_resume_begins_where_there_is_nothing_to_go_on_with(output: Path) -> None:
+    with Journal.open(output, HEADER, resume=True) as journal:
+        journal.append({"case": "a"})
+    with Journal.open(output, HEADER, resume=True) as again:
+        assert again.entries == [{"case": "a"}]
+    with pytest.raises(JournalError, match="unfinished sweep"):
+        Journal.open(output, HEADER, resume=False)
+
+
+def test_a_sweep_that_has_ended_is_known_by_what_was_asked(output: Path) -> None:
+    assert not is_whole(output, HEADER)
+    output.parent.mkdir()
+    output.write_text(json.dumps({"facts": {"asked": asked(HEADER)}}))
+    assert is_whole(output, HEADER)
+    assert not is_whole(output, HEADER | {"commit": "def"})
+    with Journal.create(output, HEADER):
+        assert not is_whole(output, HEADER)
+
+
+def test_a_header_with_tuples_is_known_again(output: Path) -> None:
+    header = HEADER | {"settings": {"scales": (2, 3)}}
+    with Journal.create(output, header):
+        pass
+    with Journal.resume(output, header) as resumed:
+        assert resumed.entries == []
 
 
 @pytest.mark.parametrize(
