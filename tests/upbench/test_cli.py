@@ -22,6 +22,7 @@ from rich.console import Console
 import upsample
 from tests.upbench.synthetic import case, measured, run_of, small_run
 from upbench import cli
+from upbench.cli import console
 from upbench.records import compact
 from upbench.records.record import read_run, write_run
 from upbench.sweep.journal import Journal
@@ -62,8 +63,8 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", command)
             patch.setattr(sys, "path", list(sys.path))
-            patch.setattr(cli, "output", Console(width=300, highlight=False))
-            patch.setattr(cli, "errors", Console(width=300, highlight=False, stderr=True))
+            patch.setattr(console, "output", Console(width=300, highlight=False))
+            patch.setattr(console, "errors", Console(width=300, highlight=False, stderr=True))
             patch.setenv("COLUMNS", "300")
             patch.delitem(sys.modules, "mine", raising=False)
             if cwd is not None:

@@ -1,0 +1,27 @@
+"""Where every command prints, and how it reads a run that it was given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.console import Console
+
+from upbench.records.record import Run, read_run
+
+output = Console(highlight=False)
+errors = Console(stderr=True, highlight=False)
+
+EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+
+
+def say(line: str, to: Console | None = None) -> None:
+    """Print one line as it is: no markup, and no line breaks that would cut a path or a sentence in a log."""
+    (to or output).print(line, markup=False, soft_wrap=True)
+
+
+def read(file: Path) -> Run:
+    """Read a run, and say what its reader should know of it."""
+    found = read_run(file)
+    if found.of_old_layout:
+        say(f"{file}: {found.of_old_layout}", errors)
+    return found

@@ -1,0 +1,148 @@
+"""``upbench run``: from options to a sweep, and how it ended."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import sys
+from collections import Counter
+from dataclasses import replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from upbench.cli import console
+from upbench.errors import UsageError
+from upbench.progress import watcher_for
+
+
+class AllocatorChoice(StrEnum):
+    """Values of ``--allocator``."""
+
+    pinned = "pinned"
+    default = "default"
+
+
+def run(
+    output_file: Annotated[
+        Path | None, typer.Option("--output", dir_okay=False, help="The JSON file to write; not needed to --dry-run.")
+    ] = None,
+    quick: Annotated[bool, typer.Option("--quick", help="The default grid: a few minutes.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="The whole catalogue: half an hour or more.")] = False,
+    upsampler: Annotated[list[str] | None, typer.Option(help="Name from 'upbench list'; may be repeated.")] = None,
+    module: Annotated[
+        list[str] | None, typer.Option(help="A class of your own, package.module:Class, beside the others; repeatable.")
+    ] = None,
+    scale: Annotated[str | None, typer.Option(help="Such as 2,3,4, 1.5, or 1.5x2 for height and width.")] = None,
+    channels: Annotated[str | None, typer.Option(help="Such as 16,64; the width of a network's backbone.")] = None,
+    out_channels: Annotated[str | None, typer.Option(help="Such as 3; 'same' for as many as go in.")] = None,
+    size: Annotated[str | None, typer.Option(help="Low-resolution height x width, such as 96x96.")] = None,
+    batch: Annotated[str | None, typer.Option(help="Such as 1,8.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32, float64, bfloat16, float16.")] = None,
+    layout: Annotated[str | None, typer.Option(help="contiguous, channels_last.")] = None,
+    threads: Annotated[str | None, typer.Option(help="Threads of one operator, such as 1,2.")] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0.")] = None,
+    runtime: Annotated[str | None, typer.Option(help="eager, compiled, onnx, openvino.")] = None,
+    step: Annotated[str | None, typer.Option(help="inference, training.")] = None,
+    exact_forms: Annotated[
+        bool, typer.Option("--exact-forms", help="Beside each upsampler all its exact forms, such as subpixel.phases.")
+    ] = False,
+    precision: Annotated[
+        float,
+        typer.Option(min=0, help="Stop at this relative half-width of the 95% interval of the ratio to the fastest."),
+    ] = 0.02,
+    budget: Annotated[float, typer.Option(min=0, help="Seconds of launches for each case at most.")] = 10.0,
+    time_limit: Annotated[
+        float | None, typer.Option(help="Seconds for the whole sweep, as far as four launches a case allow.")
+    ] = None,
+    timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one worker is killed.")] = 120.0,
+    allocator: Annotated[
+        AllocatorChoice, typer.Option(help="Pinned for repeatable timings, default to time as deployed.")
+    ] = AllocatorChoice.pinned,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue an interrupted sweep of the same grid.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases and the estimated time only.")] = False,
+    trial: Annotated[
+        int,
+        typer.Option(min=0, help="How often is this wrong here? So many runs of twins, half of them busy."),
+    ] = 0,
+) -> None:
+    """Measure upsamplers on this machine and write the records."""
+    from upbench.cases.shadowed import check_not_shadowed
+
+    check_not_shadowed()
+    from upbench.cases import grid
+    from upbench.cases.spelling import given_axes
+    from upbench.sweep import forecast, plan, session
+    from upbench.sweep.settings import SweepSettings
+
+    if quick and full:
+        raise UsageError("--quick and --full exclude each other.")
+    given = given_axes(
+        upsamplers=",".join(upsampler) if upsampler else None,
+        scales=scale,
+        channels=channels,
+        out_channels=out_channels,
+        sizes=size,
+        batches=batch,
+        dtypes=dtype,
+        layouts=layout,
+        threads=threads,
+        devices=device,
+        runtimes=runtime,
+        steps=step,
+    )
+    own = [name for name in (*given.get("upsamplers", ()), *(module or ())) if ":" in name]
+    if own:
+        # As for python -m: what lies in the current folder can be imported, by the workers too.
+        sys.path.insert(0, os.getcwd())
+    axes = replace(grid.full() if full else grid.quick(), **given)
+    if exact_forms:
+        axes = replace(axes, upsamplers=grid.with_exact_forms(axes.upsamplers))
+    if module:
+        axes = replace(axes, upsamplers=(*axes.upsamplers, *module))
+    cases = plan.planned(axes)
+    settings = SweepSettings(
+        allocator=allocator.value,
+        precision=precision,
+        budget_s=budget,
+        time_limit_s=time_limit,
+        timeout_s=timeout,
+    )
+    if dry_run:
+        for case in cases:
+            console.say(case.id)
+        minutes = forecast.estimated_minutes(cases, settings)
+        console.say(f"{len(cases)} cases, roughly {max(1, round(minutes))} min on a modest core")
+        return
+    if output_file is None:
+        raise UsageError("--output FILE.json is needed: where should the records go?")
+    if trial:
+        from upbench.sweep.twins import run_twins
+
+        for line in run_twins(cases, settings, trial, output_file, watcher_for(console.errors)):
+            console.say(f"• {line}")
+        return
+    # A job that is cancelled keeps what it has measured, too.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        finished = session.measure_to_file(cases, settings, output_file, resume, console.errors)
+    except KeyboardInterrupt:
+        again = shlex.join(argument for argument in sys.argv[1:] if argument != "--resume")
+        console.say(
+            f"Interrupted. Nothing that was measured is lost. To go on: upbench {again} --resume", console.errors
+        )
+        raise typer.Exit(console.EXIT_INTERRUPTED) from None
+    outcomes = Counter(record.outcome for record in finished.records)
+    counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
+    console.say(f"{len(finished.records)} cases ({counts}) written to {output_file}")
+    measured = any(record.measured for record in finished.records)
+    # What a grid asks of upsamplers that cannot do it is no news, unless it is all that happened.
+    expected = ("ok", "unsupported") if measured else ()
+    for record in finished.records:
+        if record.outcome not in expected:
+            console.say(f"  {record.outcome}: {record.case.id}: {record.outcome_reason}")
+    if not measured:
+        raise typer.Exit(console.EXIT_FAILED)
