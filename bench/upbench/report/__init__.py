@@ -8,23 +8,39 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from upbench.records.quality_run import QualityRun
 from upbench.records.record import Run
 from upbench.report.charts import write_charts
 from upbench.report.claims import judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import exact_forms_section
-from upbench.report.page import write_page
+from upbench.report.page import Page, write_page
+from upbench.report.quality_section import quality_section
 from upbench.report.runtime_section import runtimes_section
 from upbench.report.summary import summarise
 from upbench.report.tables import write_tables
 from upbench.report.trial_section import write_trial_report
 from upbench.report.twins_section import write_twins_report
+from upbench.wording import Language
 
 __all__ = ["write_report", "write_trial_report", "write_twins_report"]
 
 
-def write_report(runs: Sequence[Run], output: Path) -> list[str]:
+def write_report(
+    runs: Sequence[Run],
+    output: Path,
+    quality: Sequence[QualityRun] = (),
+    reference: QualityRun | None = None,
+    language: Language = "en",
+) -> list[str]:
     """Write ``report.html``, the tables and the charts into ``output`` and return the findings, a sentence a line.
+
+    Args:
+        runs: of one machine.
+        output: a folder, made if need be.
+        quality: what was seen of images, for the page's own section.
+        reference: what the committed reference saw of them, for what these runs cannot decide.
+        language: of the findings returned, and in which the page opens; files of tables are in English.
 
     Raises:
         RecordError: the runs come from different machines, or hold nothing that was measured.
@@ -37,5 +53,7 @@ def write_report(runs: Sequence[Run], output: Path) -> list[str]:
     charts = write_charts(evidence, output)
     sections = [make(evidence, output) for make in (exact_forms_section, runtimes_section)]
     written = [section for section in sections if section is not None]
-    write_page(evidence, findings, claims, tables, charts, written, output)
-    return [*findings, *(line for section in written for line in section.findings)]
+    seen = quality_section(quality)
+    write_page(Page(evidence, findings, claims, tables, charts, written, seen, language), output)
+    lines = [*findings, *(line for section in written for line in section.findings)]
+    return [line.in_language(language) for line in lines]
