@@ -15,7 +15,7 @@ const varies = new Set(varying.map(({ key }) => key));
 export const against = (row) => ratio(row, rivalOf(row)) ?? null;
 
 function setting(key) {
-  return { key, value: (row) => row[key], text: (row) => valueOf(row, key) };
+  return { key, setting: key !== "family", value: (row) => row[key], text: (row) => valueOf(row, key) };
 }
 
 function exact(key) {
@@ -34,14 +34,17 @@ function ratioText(row) {
   return found.low === found.high ? times(found.estimate) : `${times(found.estimate)} (${say("to", { low: figure(found.low), high: figure(found.high) })})`;
 }
 
-/** All columns, from the left. */
+const settings = ["family", ...SETTINGS].filter((key) => varies.has(key)).map(setting);
+const narrow = innerWidth < 704;
+
+/** All columns, from the left; where few fit beside each other, latency before the settings. */
 export const columns = [
   { key: "upsampler", value: (row) => row.title, text: (row) => row.title },
-  ...(varies.has("family") ? [setting("family")] : []),
-  ...SETTINGS.filter((key) => varies.has(key)).map(setting),
+  ...(narrow ? [] : settings),
   { ...exact("latency"), value: (row) => (state.ratios ? (against(row)?.estimate ?? null) : row.latency),
     text: (row) => (state.ratios ? times(against(row)?.estimate ?? null) : figure(row.latency)) },
   { key: "ratio", number: true, value: (row) => against(row)?.estimate ?? null, text: ratioText },
+  ...(narrow ? settings : []),
   ...EXACT.filter(has).map(exact),
   ...(has("limit") ? [{ key: "limit", number: true, value: (row) => row.limit, text: (row) => percent(row.limit) }] : []),
   ...(has("busy") ? [{ key: "busy", number: true, value: (row) => row.busy, text: (row) => percent(row.busy) }] : []),

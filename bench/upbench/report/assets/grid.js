@@ -26,7 +26,7 @@ export const shownCases = () => table.rows({ search: "applied", order: "applied"
 /** Build the table anew, as for another language. */
 export function build() {
   table?.destroy();
-  const node = element("table", { class: "display", "aria-describedby": "shown baseline" });
+  const node = element("table", { "aria-describedby": "shown baseline" });
   place.replaceChildren(node);
   table = new DataTable(node, {
     data: cases,
@@ -107,7 +107,13 @@ function who(row) {
   const button = element("button", {
     type: "button", class: "base", "aria-pressed": String(based), "aria-label": label, title: label, "data-place": row.place, onclick: choose,
   }, based ? "◉" : "◎");
-  return element("div", {}, button, element("span", { class: "clamp", dir: "auto" }, row.title));
+  return element("div", {}, button, element("div", {}, element("span", { class: "clamp", dir: "auto" }, row.title), brief(row)));
+}
+
+// Where there is no room for the columns that say it.
+function brief(row) {
+  const settings = columns.filter(({ setting }) => setting).map((column) => column.text(row));
+  return element("span", { class: "brief", "aria-hidden": "true" }, settings.join(" "));
 }
 
 function sorting() {
