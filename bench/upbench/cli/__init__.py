@@ -15,6 +15,7 @@ from upbench.cli.compare_command import compare
 from upbench.cli.doctor_command import doctor
 from upbench.cli.gate_command import gate
 from upbench.cli.list_command import list_upsamplers
+from upbench.cli.quality_command import quality
 from upbench.cli.report_command import report
 from upbench.cli.run_command import run
 from upbench.errors import UserError
@@ -31,6 +32,7 @@ app = typer.Typer(
 )
 # In the order in which --help lists them.
 app.command(epilog="Example: upbench run --quick --scale 2,4 --channels 64 --output results/mine.json")(run)
+app.command(epilog="Example: upbench quality --images Set5 --scale 2,3,4 --output set5.json")(quality)
 app.command(epilog="Example: upbench report results/mine.json --output plots/mine")(report)
 app.command(epilog="Example: upbench compare results/before.json results/after.json")(compare)
 app.command(

@@ -151,6 +151,16 @@ def _adaptive_average(input: Tensor, output: Tensor) -> Count:
     return Count(elementwise=planes * sum(size for size in sizes if size > 1))
 
 
+def _separable(flops: int) -> Formula:
+    """Interpolation along the rows, and then along the columns of what is as wide as the output by then."""
+
+    def formula(args: Sequence[Any], result: Tensor) -> Count:
+        rows = args[0].shape[2]
+        return Count(flops=flops * (prod(result.shape[:2]) * rows * result.shape[3] + result.numel()))
+
+    return formula
+
+
 FORMULAS: dict[OpOverloadPacket, Formula] = {
     aten.convolution: _convolution,
     aten.convolution_backward: _convolution_backward,
@@ -161,6 +171,7 @@ FORMULAS: dict[OpOverloadPacket, Formula] = {
     aten.upsample_bilinear2d_backward: _flops_per_value(8, backward=True),
     aten.upsample_bicubic2d: _flops_per_value(32),
     aten.upsample_bicubic2d_backward: _flops_per_value(32, backward=True),
+    aten._upsample_bicubic2d_aa: _separable(8),
     aten.upsample_nearest2d_backward: _reduction,
     aten._upsample_nearest_exact2d_backward: _reduction,
     aten._adaptive_avg_pool2d: lambda args, result: _adaptive_average(args[0], result),
@@ -243,6 +254,7 @@ MOVES_DATA_ONLY: set[OpOverloadPacket] = {
     aten.replication_pad2d,
     aten.im2col,
     aten.index,
+    aten.index_select,
     aten.max_unpool2d,
     aten.cat,
     aten.stack,

@@ -30,7 +30,7 @@ MARGIN = 4
 def cropped_to_multiple(image: Rgb, scale: int) -> Rgb:
     """Return the upper left part of an image, whose sides the scale divides."""
     height, width = (size - size % scale for size in image.shape[:2])
-    return image[:height, :width]
+    return np.ascontiguousarray(image[:height, :width])
 
 
 def shrunk(image: Rgb, scale: int, kernel: Kernel = "matlab") -> Rgb:
@@ -44,7 +44,7 @@ def shrunk(image: Rgb, scale: int, kernel: Kernel = "matlab") -> Rgb:
 
 
 def _planes(image: Rgb) -> torch.Tensor:
-    return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].double()
+    return torch.from_numpy(image.copy()).permute(2, 0, 1)[None].double()
 
 
 def _rounded(planes: torch.Tensor) -> Rgb:

@@ -1,13 +1,7 @@
-"""What an enlarged image's spectrum betrays: peaks where a checkerboard stands, and power that is missing or too much.
-
-A pattern of period s shows at the multiples of 1/s of the sampling rate, on the axes and on the diagonals, as a peak
-above what else lies at the same radius. The mean power at each radius, against that of the original, says how much of
-the fine detail was recovered.
-
-Sources: Odena et al., Distill 2016; Durall et al., "Watch your Up-Convolution", CVPR 2020, for the mean over radii.
+"""The power spectrum of a plane, as the meters of detail and of checkerboards read it.
 
 Trap: an image does not go on at its other edge, and the jump there makes a cross of power on the axes, just where the
-peaks are looked for; a Hann window takes it away.
+peaks of a checkerboard are looked for; a Hann window takes it away.
 """
 
 from __future__ import annotations
@@ -16,10 +10,8 @@ from itertools import product
 from math import hypot
 
 import numpy as np
-import numpy.typing as npt
 
-Plane = npt.NDArray[np.float64]
-"""One channel, ``(H, W)``."""
+from upbench.quality.look import Plane
 
 ANNULUS = 3
 """Half the width, in frequencies, of the annulus that a peak is held against."""
@@ -33,41 +25,36 @@ def power(plane: Plane) -> Plane:
     return spectrum
 
 
-def _radii(shape: tuple[int, ...]) -> Plane:
-    """Distance of each frequency from 0, in cycles a pixel."""
+def radii(shape: tuple[int, ...]) -> Plane:
+    """Return the distance of each frequency from 0, in cycles a pixel."""
     rows, columns = (np.fft.fftfreq(size) for size in shape)
-    radii: Plane = np.hypot(rows[:, None], columns)
-    return radii
+    distances: Plane = np.hypot(rows[:, None], columns)
+    return distances
 
 
-def peaks_db(plane: Plane, scale: int) -> float:
-    """Return the strongest of the peaks at multiples of 1/scale against the median of its annulus, in dB.
-
-    The plane is cropped to a multiple of ``scale``, so that the peaks fall on frequencies.
-    """
-    height, width = (size - size % scale for size in plane.shape)
-    spectrum = power(plane[:height, :width])
-    radii = _radii(spectrum.shape)
-    half = ANNULUS / min(height, width)
-    found = []
-    for i, j in product(range(scale // 2 + 1), repeat=2):
-        if (i, j) == (0, 0) or not (i == 0 or j == 0 or i == j):
-            continue
-        radius = hypot(i / scale, j / scale)
-        near = np.abs(radii - radius) <= half
-        found.append(spectrum[i * height // scale, j * width // scale] / np.median(spectrum[near]))
-    return float(10 * np.log10(max(found)))
-
-
-def radial_power(plane: Plane, bins: int) -> Plane:
+def mean_by_radius(spectrum: Plane, bins: int) -> Plane:
     """Return the mean power at each of ``bins`` radii up to half a cycle a pixel."""
-    spectrum, radii = power(plane), _radii(plane.shape)
-    number = np.minimum((radii * 2 * bins).astype(int), bins)
+    number = np.minimum((radii(spectrum.shape) * 2 * bins).astype(int), bins)
     sums = np.bincount(number.ravel(), spectrum.ravel(), minlength=bins + 1)[:bins]
     return np.asarray(sums / np.bincount(number.ravel(), minlength=bins + 1)[:bins], dtype=np.float64)
 
 
-def radial_error(plane: Plane, reference: Plane, bins: int = 32) -> float:
-    """Return by how much the mean power at a radius differs from the reference's, relative, mean over the radii."""
-    ours, theirs = radial_power(plane, bins), radial_power(reference, bins)
-    return float(np.mean(np.abs(ours - theirs) / theirs))
+def strongest_peak(plane: Plane, period: int) -> float | None:
+    """Return the power of the strongest peak at multiples of 1/period against the median of its annulus.
+
+    Peaks are looked for on both axes and on the diagonal. The plane is cropped to a multiple of ``period``, so that
+    they fall on frequencies. None where a plane has no power at all at these radii.
+    """
+    height, width = (size - size % period for size in plane.shape)
+    spectrum = power(plane[:height, :width])
+    distances = radii(spectrum.shape)
+    half = ANNULUS / min(height, width)
+    found = []
+    for i, j in product(range(period // 2 + 1), repeat=2):
+        if (i, j) == (0, 0) or not (i == 0 or j == 0 or i == j):
+            continue
+        near = np.abs(distances - hypot(i / period, j / period)) <= half
+        around = float(np.median(spectrum[near]))
+        if around > 0:
+            found.append(float(spectrum[i * height // period, j * width // period]) / around)
+    return max(found, default=None)

@@ -75,7 +75,8 @@ class Training:
         seed: of its weights and of the order of the data; -1 where nothing is learnt.
         steps: at which it was looked at, the first before any training.
         images: the held-out images that it was looked at with.
-        readings: by the meter's name, a row for each step, a figure for each image; None where a meter says nothing.
+        readings: by the meter's name, a row for each step: a figure for each image, or one for the network as a whole;
+            None where a meter says nothing.
         seconds: that the training took.
         outcome: ``ok``, or why it has no readings.
         reason: one sentence unless ``ok``.
@@ -175,6 +176,15 @@ class QualityRun:
     def contestant(self, id: str) -> Contestant:
         """The contestant with this id."""
         return next(each for each in self.contestants if each.id == id)
+
+    def title(self, contestant: Contestant) -> str:
+        """What tables and charts call a contestant, its options included."""
+        title = str(self.cards[contestant.upsampler]["title"])
+        if not contestant.options:
+            return title
+        # What the catalogue's title says of its own options does not hold for others.
+        options = [f"{name.removesuffix('_size')} {value}" for name, value in contestant.options.items()]
+        return ", ".join([title.partition(",")[0], *options])
 
 
 def is_quality(path: Path) -> bool:
