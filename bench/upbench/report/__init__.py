@@ -15,7 +15,7 @@ from upbench.report.claims import judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import exact_forms_section
 from upbench.report.page import Page, write_page
-from upbench.report.quality_section import quality_section
+from upbench.report.quality_section import quality_sections
 from upbench.report.runtime_section import runtimes_section
 from upbench.report.summary import summarise
 from upbench.report.tables import write_tables
@@ -53,7 +53,7 @@ def write_report(
     charts = write_charts(evidence, output)
     sections = [make(evidence, output) for make in (exact_forms_section, runtimes_section)]
     written = [section for section in sections if section is not None]
-    seen = quality_section(quality)
+    seen = quality_sections(quality)
     write_page(Page(evidence, findings, claims, tables, charts, written, seen, language), output)
     lines = [*findings, *(line for section in written for line in section.findings)]
     return [line.in_language(language) for line in lines]

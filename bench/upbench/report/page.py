@@ -42,7 +42,7 @@ class Page:
         tables: of all runs.
         charts: static, of every setting.
         sections: that only some runs have.
-        quality: what was seen of images; None where nobody looked.
+        quality: what was seen of images, a run each; empty where nobody looked.
         language: in which the page opens.
         recommendation: what the form that recommends an upsampler needs; None for a page without it.
     """
@@ -53,7 +53,7 @@ class Page:
     tables: Tables
     charts: Sequence[Chart]
     sections: Sequence[Section]
-    quality: QualitySection | None = None
+    quality: Sequence[QualitySection] = ()
     language: Language = "en"
     recommendation: Mapping[str, Any] | None = None
 
@@ -84,7 +84,7 @@ def _data(page: Page) -> dict[str, Any]:
     return {
         "words": page_words(),
         "explorer": explorer_data(page.evidence),
-        "quality": page.quality and page.quality.data,
+        "quality": [section.data for section in page.quality],
         "recommendation": page.recommendation,
     }
 
@@ -113,7 +113,7 @@ def _finalize(value: Any) -> Any:
 
 
 def _columns(table: pd.DataFrame) -> list[Message | str]:
-    return [heading(str(column)) for column in table.columns]
+    return [column if isinstance(column, Message) else heading(str(column)) for column in table.columns]
 
 
 def _rows(table: pd.DataFrame) -> Iterable[list[Message | str]]:
