@@ -94,7 +94,7 @@ def _of_cell(name: str) -> Callable[[Record], str]:
 def _questions(evidence: Evidence, places: dict[str, int]) -> list[dict[str, Any]]:
     """The cases of each question, and how many times as long each takes as every one after it.
 
-    ``ratio`` and ``factor`` are the upper triangle, row by row: the estimate, and what it is multiplied with and divided
+    ``ratio`` and ``factor`` are the upper triangle, row by row: the estimate, and what it is multiplied and divided
     by for the limits of its interval, which is symmetric on the logarithmic scale. 0 where there is nothing to compare.
     """
     groups: dict[Cell, list[Record]] = {}

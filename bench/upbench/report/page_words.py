@@ -49,13 +49,11 @@ WORDS: dict[str, Message] = {
     "nothing": say("No case is like that: take a filter back."),
     "make_baseline": say("Compare every case with {name}"),
     "is_baseline": say("{name} is the baseline; press to compare with the fastest of each cell again"),
-    "baseline_fastest": say("Ratios are to the fastest of each cell. Press ◎ beside a case to choose another baseline."),
+    "baseline_fastest": say("Ratios are to the fastest of each cell; ◎ beside a case makes it the baseline."),
     "baseline_chosen": say(
         "Ratios are to {name} in {runtime}, {layout}, at the same scale, channels, size, dtype and step."
     ),
     "per_baseline": say("{heading}, × baseline"),
-    "sort": say("sort"),
-    "sort_of": say("Sort by {heading}"),
     "previous": say("previous page"),
     "next": say("next page"),
     "first": say("first page"),
@@ -77,7 +75,6 @@ WORDS: dict[str, Message] = {
     "chart_follows": say("{title}: {count} cases, as in the table below."),
     "chart_curve": say("{meter} while the networks learnt: mean over seeds and images"),
     "steps": say("training steps"),
-    "contestant": say("contestant"),
     "better_higher": say("higher is better"),
     "better_lower": say("lower is better"),
     "better_zero": say("0 is best"),

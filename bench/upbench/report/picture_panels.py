@@ -1,4 +1,4 @@
-"""The pictures of a quality run as the page shows them: output, error, spectrum, and a zoom where a checkerboard stands.
+"""A quality run's pictures as the page shows them: output, error, spectrum, and a zoom where a checkerboard stands.
 
 Outputs are kept to the bit. Errors and spectra are looked at, not read from, and are compressed with loss.
 """
@@ -75,7 +75,9 @@ def panel_groups(run: QualityRun) -> list[PanelGroup]:
     for scale, image in dict.fromkeys((each.scale, each.image) for each in readable):
         own = [each for each in readable if (each.scale, each.image) == (scale, image)]
         original = next((planes[id(each)] for each in own if each.contestant == ORIGINAL), None)
-        corner = _uneven_corner([planes[id(each)] for each in own if each.contestant not in (ORIGINAL, SMALL)], original)
+        corner = _uneven_corner(
+            [planes[id(each)] for each in own if each.contestant not in (ORIGINAL, SMALL)], original
+        )
         for step in sorted({each.step for each in own if each.contestant not in (ORIGINAL, SMALL)}):
             panels = []
             shown = [each for each in own if each.contestant in (ORIGINAL, SMALL) or each.step == step]
@@ -107,7 +109,9 @@ def _panel(
             step=picture.step,
         ),
         output=_exact(plane),
-        error=_lossy(np.abs(plane - original) * (255 / BRIGHTEST_ERROR)) if comparable and original is not None else None,
+        error=_lossy(np.abs(plane - original) * (255 / BRIGHTEST_ERROR))
+        if comparable and original is not None
+        else None,
         spectrum=_lossy(spectrum(plane)),
         zoom=_exact(zoom) if zoom is not None and zoom.shape == (ZOOM, ZOOM) else None,
     )

@@ -58,9 +58,9 @@ def _section(run: QualityRun, number: int) -> QualitySection:
         starts=_titled(run, pd.DataFrame([_start(run, start) for start in run.starts])),
         meters=[(meter_title(run, name), _about(run, name)) for name in run.meters],
         failures=[
-            say("{name}: {outcome}, {reason}", name=training.contestant, outcome=training.outcome, reason=training.reason or "–")
-            for training in run.trainings
-            if training.outcome != "ok"
+            say("{name}: {outcome}, {reason}", name=each.contestant, outcome=each.outcome, reason=each.reason or "–")
+            for each in run.trainings
+            if each.outcome != "ok"
         ],
         groups=panel_groups(run),
         facts=say(
@@ -89,7 +89,7 @@ def _about(run: QualityRun, name: str) -> Message:
 
 
 def _known(text: str) -> Message | str:
-    """A meter's own words are messages of the catalogue, if they are this version's; a brace would be taken for a place."""
+    """A meter's own words, which the catalogue has if they are this version's; a brace would be taken for a place."""
     return text if "{" in text or "}" in text else Message(text)
 
 

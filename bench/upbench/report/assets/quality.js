@@ -8,18 +8,20 @@ import { onTheme } from "page/theme";
 import { language, say } from "page/words";
 
 const MARKS = ["scale", "league", "placement"];
-const runs = [...document.querySelectorAll("#quality .run")].map((place) => new RunOnPage(place, data.quality[place.dataset.run]));
+const runs = () => (made ??= [...document.querySelectorAll("#quality .run")].map((place) => new RunOnPage(place, data.quality[place.dataset.run])));
+let made = null;
 
 /** Put everything in the page's language. */
-export const build = () => runs.forEach((run) => run.build());
+export const build = () => runs().forEach((run) => run.build());
 
 function RunOnPage(place, own) {
   const table = new DataTable(place.querySelector("table"), {
     paging: false, info: false, order: [], autoWidth: false, layout: { topStart: null, topEnd: null, bottomStart: null, bottomEnd: null },
     language: { aria: { orderable: "", orderableReverse: "", orderableRemove: "" } },
-    columnDefs: [{ targets: "_all", type: "string" }],
+    columnDefs: [{ targets: numeric(place.querySelector("table")), type: "leading" }],
   });
-  const chosen = new Map();
+  // Two scales in one chart tell nobody anything.
+  const chosen = new Map(own.contestants.length ? [["scale", new Set([own.contestants[0].marks.scale])]] : []);
   const passes = (marks) => MARKS.every((key) => !chosen.get(key)?.size || chosen.get(key).has(marks[key]));
   table.search.fixed("facets", (text, row, index) => passes(table.row(index).node().dataset));
 
@@ -64,10 +66,8 @@ function RunOnPage(place, own) {
     const each = own.meters[Number(meter.value || 0)];
     if (!each) return;
     const shown = own.contestants.filter(({ marks }) => passes(marks));
-    const scales = new Set(shown.map(({ marks }) => marks.scale)).size > 1;
-    const leagues = new Set(shown.map(({ marks }) => marks.league)).size > 1;
-    const points = shown.flatMap((one) => one.curves[each.name].map(([step, value]) => ({
-      step, value, who: [one.title.slice(0, 44), ...(scales ? [one.marks.scale] : []), ...(leagues ? [say(one.marks.league)] : [])].join(", "),
+    const points = shown.flatMap((one, index) => one.curves[each.name].map(([step, value]) => ({
+      step, value, index, who: one.title.slice(0, 44), way: MARKS.map((key) => say(one.marks[key])).join(", ").slice(0, 60),
     })));
     caption.textContent = `${say("chart_curve", { meter: titled(each) })} (${say(`better_${each.better}`)})`;
     chart.show(curves(titled(each)), points, 340);
@@ -93,6 +93,20 @@ function RunOnPage(place, own) {
   }
 }
 
+// What stands first in a cell, as a number to sort by: the rest is its interval or its unit.
+const leading = (html) => {
+  const number = Number.parseFloat(html.replace(/<[^>]*>/g, "").replace(/[,×+]/g, "").replace("−", "-"));
+  return Number.isNaN(number) ? -Infinity : number;
+};
+DataTable.ext.type.order["leading-pre"] = leading;
+
+function numeric(table) {
+  const rows = [...table.tBodies[0].rows];
+  const places = [...(table.tHead.rows[0]?.cells ?? [])].map((_, index) => index);
+  return places.filter((index) => rows.some((row) => leading(row.cells[index].innerHTML) > -Infinity)
+    && rows.every((row) => /^[–∞×+\-−\d]/.test(row.cells[index].textContent.trim())));
+}
+
 function curves(title) {
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
@@ -101,8 +115,9 @@ function curves(title) {
     encoding: {
       x: { field: "step", type: "quantitative", scale: { type: "symlog", constant: 100 }, axis: { title: say("steps"), labelOverlap: true, format: "d" } },
       y: { field: "value", type: "quantitative", scale: { zero: false }, axis: { title } },
-      color: { field: "who", type: "nominal", title: say("contestant"), sort: null },
-      strokeDash: { field: "who", type: "nominal", title: say("contestant"), sort: null },
+      color: { field: "who", type: "nominal", title: null, sort: null },
+      strokeDash: { field: "way", type: "nominal", title: null, sort: null },
+      detail: { field: "index" },
     },
   };
 }
