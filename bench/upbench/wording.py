@@ -70,6 +70,12 @@ def listed(parts: Sequence[Message | str]) -> Message:
     return say("{first}, {rest}", first=first, rest=listed(rest)) if rest else say("{text}", text=first)
 
 
+def series(parts: Sequence[Message | str]) -> Message:
+    """Several things in a row that have commas of their own."""
+    first, *rest = parts
+    return say("{first}; {rest}", first=first, rest=series(rest)) if rest else say("{text}", text=first)
+
+
 def alternatives(parts: Sequence[Message | str]) -> Message:
     """Several things of which one is meant."""
     first, *rest = parts

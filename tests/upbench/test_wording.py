@@ -65,7 +65,9 @@ def test_sentences_are_found_in_python_and_in_templates() -> None:
 
 
 def test_every_message_is_in_the_catalogue_and_translated(translation: Catalog) -> None:
-    missing = {where: text for text, where in MESSAGES.items() if not (found := translation.get(text)) or not found.string}
+    missing = {
+        where: text for text, where in MESSAGES.items() if not (found := translation.get(text)) or not found.string
+    }
     assert missing == {}
 
 

@@ -19,7 +19,7 @@ from upbench.report.drawing import STYLE, label, plain_log_ticks, write_chart
 from upbench.report.evidence import Evidence, Setting, by_speed, peak_memory
 from upbench.report.section import Section
 from upbench.report.tables import MIB, channels_text, what_varies, write_table
-from upbench.wording import Message, listed, say
+from upbench.wording import Message, listed, say, series
 
 MOST_ACROSS = 4
 """Panels in a row whose labels do not run into each other."""
@@ -177,7 +177,7 @@ def findings(evidence: Evidence) -> list[Message]:
                 "Exact forms of {name}{to}, times faster than the usual one: {parts}.",
                 name=evidence.title(name),
                 to=to,
-                parts=_row_of(parts),
+                parts=series(parts),
             )
         )
     free = of_any_runtime(evidence)
@@ -199,7 +199,7 @@ def findings(evidence: Evidence) -> list[Message]:
         lines.append(
             say(
                 "Share of this machine's limit that the best forms reach where arithmetic sets it: {parts}.",
-                parts=_row_of(parts),
+                parts=series(parts),
             )
         )
     return lines
@@ -207,12 +207,6 @@ def findings(evidence: Evidence) -> list[Message]:
 
 def _shares(choices: Iterable[Choice], evidence: Evidence) -> list[float]:
     return [c.share for c in choices if c.share is not None and is_compute_bound(evidence, c.best)]
-
-
-def _row_of(parts: Sequence[Message]) -> Message:
-    """Parts of a sentence that have commas of their own."""
-    first, *rest = parts
-    return say("{first}; {rest}", first=first, rest=_row_of(rest)) if rest else first
 
 
 def _median(shares: Sequence[float], of: Message) -> Message:

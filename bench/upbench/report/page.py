@@ -25,7 +25,7 @@ from upbench.report.page_words import page_words
 from upbench.report.quality_section import QualitySection
 from upbench.report.section import Section
 from upbench.report.tables import Tables
-from upbench.wording import Language, Message, in_words, listed, say
+from upbench.wording import Language, Message, in_words, listed, say, series
 
 VERDICTS = {"holds": "yes", "holds in part": "partly", "does not hold": "no"}
 """How a verdict's badge looks, by its English; every other one is grey."""
@@ -70,6 +70,7 @@ def write_page(page: Page, output: Path) -> None:
         counts=_counts(evidence),
         outcomes=listed([f"{count} {outcome}" for outcome, count in _counts(evidence).items()]),
         machine=_machine(evidence.runs[0]),
+        held=series([setting.title for setting in evidence.settings]) if evidence.settings else "–",
         networks=[name for name in evidence.names if name not in evidence.operators],
         styles=libraries.styles(),
         import_map=libraries.import_map(),

@@ -161,6 +161,11 @@ def _curves(run: QualityRun, contestants: Sequence[Contestant]) -> dict[str, Any
             }
             for name in meters
         ],
+        "labels": {
+            str(label): {language: in_words(label, language) for language in LANGUAGES}
+            for each in contestants
+            for label in (_league(each.league), _placement(each.placement))
+        },
         "contestants": [
             {
                 "title": run.title(each),

@@ -4,10 +4,11 @@ import DataTable from "datatables";
 import { chartIn } from "page/chart";
 import { data } from "page/data";
 import { element } from "page/element";
-import { onTheme } from "page/theme";
+import { onTheme, theme } from "page/theme";
 import { language, say } from "page/words";
 
 const MARKS = ["scale", "league", "placement"];
+const shortTag = () => language().slice(0, 2);
 const runs = () => (made ??= [...document.querySelectorAll("#quality .run")].map((place) => new RunOnPage(place, data.quality[place.dataset.run])));
 let made = null;
 
@@ -34,10 +35,11 @@ function RunOnPage(place, own) {
   this.build = () => {
     place.querySelector("[data-facets]").replaceChildren(...MARKS.map(facet).filter(Boolean));
     meter.replaceChildren(...own.meters.map((each, index) => element("option", { value: index, selected: index === Number(meter.value || 0) }, titled(each))));
+    table.draw();
     pictures();
     for (const image of place.querySelectorAll("img[data-zh]")) {
       image.dataset.en ??= image.alt;
-      image.alt = language() === "en" ? image.dataset.en : image.dataset.zh;
+      image.alt = image.dataset[shortTag()];
     }
     draw();
   };
@@ -53,13 +55,17 @@ function RunOnPage(place, own) {
         table.draw();
         draw();
       } });
-      return element("label", { class: "chip" }, box, element("span", { dir: "auto" }, say(value)));
+      return element("label", { class: "chip" }, box, element("span", { dir: "auto" }, named(value)));
     });
     return element("fieldset", {}, element("legend", {}, say(key)), ...chips);
   }
 
+  function named(value) {
+    return own.labels[value]?.[shortTag()] ?? value;
+  }
+
   function titled(each) {
-    return each.title[language() === "en" ? "en" : "zh"];
+    return each.title[shortTag()];
   }
 
   function draw() {
@@ -67,7 +73,7 @@ function RunOnPage(place, own) {
     if (!each) return;
     const shown = own.contestants.filter(({ marks }) => passes(marks));
     const points = shown.flatMap((one, index) => one.curves[each.name].map(([step, value]) => ({
-      step, value, index, who: one.title.slice(0, 44), way: MARKS.map((key) => say(one.marks[key])).join(", ").slice(0, 60),
+      step, value, index, who: one.title.slice(0, 44), way: MARKS.map((key) => named(one.marks[key])).join(", ").slice(0, 60),
     })));
     caption.textContent = `${say("chart_curve", { meter: titled(each) })} (${say(`better_${each.better}`)})`;
     chart.show(curves(titled(each)), points, 340);
@@ -116,7 +122,7 @@ function curves(title) {
       x: { field: "step", type: "quantitative", scale: { type: "symlog", constant: 100 }, axis: { title: say("steps"), labelOverlap: true, format: "d" } },
       y: { field: "value", type: "quantitative", scale: { zero: false }, axis: { title } },
       color: { field: "who", type: "nominal", title: null, sort: null },
-      strokeDash: { field: "way", type: "nominal", title: null, sort: null },
+      strokeDash: { field: "way", type: "nominal", title: null, sort: null, legend: { symbolType: "stroke", symbolStrokeColor: theme().axis.labelColor } },
       detail: { field: "index" },
     },
   };
