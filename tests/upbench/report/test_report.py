@@ -1,4 +1,4 @@
-"""The report on figures that are known: who wins, what the claims say, golden tables; the page has a test of its own."""
+"""The report on figures that are known: who wins, what the claims say, golden tables; for the page see test_page."""
 
 from __future__ import annotations
 

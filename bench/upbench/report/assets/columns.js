@@ -1,7 +1,7 @@
 // The columns of the explorer's table: what each shows, sorts by, and writes into the CSV.
 
 import { cases, multiple, ratio, rivalOf, valueOf, varying } from "page/cases";
-import { figure, percent, times } from "page/figures";
+import { count, figure, percent, times } from "page/figures";
 import { state } from "page/state";
 import { say } from "page/words";
 
@@ -24,7 +24,7 @@ function exact(key) {
     number: true,
     heading: () => (state.ratios ? say("per_baseline", { heading: say(key) }) : say(key)),
     value: (row) => (state.ratios ? multiple(row, key) : row[key]),
-    text: (row) => (state.ratios ? times(multiple(row, key)) : figure(row[key])),
+    text: (row) => (state.ratios ? times(multiple(row, key)) : (key === "params" ? count : figure)(row[key])),
   };
 }
 

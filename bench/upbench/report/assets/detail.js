@@ -3,7 +3,7 @@
 import { data } from "page/data";
 import { ratio, rivalOf, valueOf } from "page/cases";
 import { element } from "page/element";
-import { figure, percent, times } from "page/figures";
+import { count, figure, percent, times } from "page/figures";
 import { say } from "page/words";
 
 const box = document.getElementById("detail");
@@ -45,7 +45,7 @@ function list(row) {
     ["interval", row.low === null ? null : say("to", { low: figure(row.low), high: figure(row.high) })],
     ["ratio", compared && `${times(compared.estimate)} (${say("to", { low: figure(compared.low), high: figure(compared.high) })})`],
     ["busy", row.busy === null ? null : percent(row.busy)],
-    ["launches", row.launches === null ? null : figure(row.launches)],
+    ["launches", row.launches === null ? null : count(row.launches)],
     ["conversion", row.conversion === null ? null : figure(row.conversion)],
     ["error", row.error === null ? null : row.error.toExponential(0)],
     ["outcome", valueOf(row, "outcome")],

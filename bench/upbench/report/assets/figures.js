@@ -1,15 +1,22 @@
-// How figures are written: three digits that say something, shares as percentages.
+// How figures are written: three digits that say something, counts whole, shares as percentages.
 
-/** A figure for people; a dash where there is none. */
-export function figure(value, digits = 3) {
-  if (value === null || value === undefined || !Number.isFinite(value)) return "–";
-  if (Number.isInteger(value)) return value.toLocaleString("en").replaceAll(",", "\u202f");
-  if (Math.abs(value) >= 10 ** digits) return Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
-  return Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toPrecision(digits);
+const grouped = (value) => Math.round(value).toLocaleString("en").replaceAll(",", "\u202f");
+
+const known = (value) => value !== null && value !== undefined && Number.isFinite(value);
+
+/** A measured figure; a dash where there is none. */
+export function figure(value) {
+  if (!known(value)) return "–";
+  if (value === 0) return "0";
+  if (Math.abs(value) >= 1000) return grouped(value);
+  return Math.abs(value) < 1e-4 ? value.toExponential(1) : value.toPrecision(3);
 }
 
+/** A counted figure. */
+export const count = (value) => (known(value) ? grouped(value) : "–");
+
 /** A share as a percentage. */
-export const percent = (value) => (value === null || value === undefined ? "–" : `${Math.round(value * 100)}\u202f%`);
+export const percent = (value) => (known(value) ? `${Math.round(value * 100)}\u202f%` : "–");
 
 /** A ratio with its sign. */
-export const times = (value) => (value === null || value === undefined ? "–" : `${figure(value)}×`);
+export const times = (value) => (known(value) ? `${value === 1 ? "1" : figure(value)}×` : "–");

@@ -96,15 +96,18 @@ function point(row, by) {
     case "memory":
       return { ...of, x: row.memory, y: who };
     case "pareto":
-      return { ...of, x: row.latency, low: row.low, high: row.high, y: row.memory || null };
+      return { ...of, ...latency(row), y: row.memory || null };
     case "flops":
       return { ...of, x: row.gflops, y: row.latency };
     default:
-      return { ...of, x: row.latency, low: row.low ?? row.latency, high: row.high ?? row.latency, y: who };
+      return { ...of, ...latency(row), y: who };
   }
 }
 
 const ranked = () => !["pareto", "flops"].includes(kind());
+
+// A case of a single launch has no interval.
+const latency = (row) => ({ x: row.latency, low: row.low ?? row.latency, high: row.high ?? row.latency });
 
 function spec() {
   const titles = {
@@ -114,6 +117,7 @@ function spec() {
   const axis = { labelLimit: innerWidth < 600 ? 120 : 260, title: ranked() ? null : say(y) };
   const colouring = colour() ? { field: "colour", type: "nominal", title: say(colour()), sort: null } : { value: "#0072b2" };
   const across = { type: "quantitative", scale: { type: "log", nice: false, padding: 8 } };
+  const intervals = { mark: { type: "rule", opacity: 0.55, aria: false }, encoding: { x: { field: "low", ...across }, x2: { field: "high" } } };
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     description: say(`chart_${kind()}`),
@@ -125,7 +129,7 @@ function spec() {
       color: colouring,
     },
     layer: [
-      { transform: [{ filter: "isValid(datum.low)" }], mark: { type: "rule", opacity: 0.55, aria: false }, encoding: { x: { field: "low", ...across }, x2: { field: "high" } } },
+      ...(["memory", "flops"].includes(kind()) ? [] : [intervals]),
       { mark: { type: "point", filled: true, size: 46, opacity: 0.85, aria: false, tooltip: { content: "data" } } },
     ],
   };
