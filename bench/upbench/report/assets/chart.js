@@ -1,6 +1,5 @@
 // A Vega-Lite chart in a place of the page: drawn when it comes into sight, fed again when its data change.
 
-import { vegaEmbed } from "vega-embed";
 import { theme } from "page/theme";
 
 /** A chart in an element. ``point`` is called with the datum under the pointer and where, or with null. */
@@ -13,6 +12,8 @@ export function chartIn(place, point = () => {}) {
 
   async function draw() {
     const { spec, values, height } = wanted;
+    // The largest part of the page is read only where a chart is looked at.
+    const { vegaEmbed } = await import("vega-embed");
     const made = await vegaEmbed(place, { ...spec, width: "container", height, data: { name: "table", values } }, {
       actions: false, renderer: "svg", config: theme(), tooltip: (handler, event, item, value) => point(value && item.datum, event),
     });
