@@ -34,7 +34,7 @@ def results_of(run: str) -> Path:
 
 
 def skip_unless_made_with_these_versions() -> None:
-    for package in ("matplotlib", "pandas", "jinja2", "tabulate"):
+    for package in ("matplotlib", "pandas", "jinja2", "tabulate", "itables", "vl-convert-python"):
         if version(package) != pinned(package):
             pytest.skip(f"plots/ was made with {package} {pinned(package)}, here is {version(package)}")
 

@@ -24,9 +24,10 @@ from upbench.gate.rates import (
     median_seconds,
     plain_false_alarms,
 )
+from upbench.records.quality_run import read_quality
 from upbench.records.record import Run, read_run
 from upbench.records.repeatability import TWINS, contradictions, false_differences, half_width, runs_of
-from upbench.report.claims import judge_claims
+from upbench.report.claims import Exhibits, judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import findings
 from upbench.report.summary import summarise
@@ -46,7 +47,8 @@ def reference() -> Run:
 
 def test_the_findings_are_those_of_the_reference_run(reference: Run) -> None:
     evidence = gather([reference])
-    for line in summarise(evidence, judge_claims(evidence)):
+    exhibits = Exhibits(evidence, read_quality(ROOT / "results" / "quality.json"))
+    for line in summarise(evidence, judge_claims(exhibits)):
         assert f"\n• {line}\n" in README
 
 

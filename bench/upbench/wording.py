@@ -8,7 +8,7 @@ them complete. What no catalogue has is said in English.
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from importlib.resources import files
@@ -53,10 +53,33 @@ def say(text: str, /, **values: str | Message | float) -> Message:
     return Message(text, {name: v if isinstance(v, str | Message) else str(v) for name, v in values.items()})
 
 
-def joined(messages: list[Message], by: str = " ") -> Message:
-    """Several messages in a row as one."""
-    places = {f"part{index}": message for index, message in enumerate(messages)}
-    return Message(by.join(f"{{{name}}}" for name in places), places)
+def sentences(parts: Sequence[Message | str]) -> Message:
+    """Whole sentences one after the other."""
+    first, *rest = parts
+    return say("{first} {rest}", first=first, rest=sentences(rest)) if rest else say("{text}", text=first)
+
+
+def in_words(text: Message | str, language: Language) -> str:
+    """A message in a language; text that is none, such as a name in a record, as it is."""
+    return text.in_language(language) if isinstance(text, Message) else text
+
+
+def listed(parts: Sequence[Message | str]) -> Message:
+    """Several things in a row, as the language sets them apart."""
+    first, *rest = parts
+    return say("{first}, {rest}", first=first, rest=listed(rest)) if rest else say("{text}", text=first)
+
+
+def series(parts: Sequence[Message | str]) -> Message:
+    """Several things in a row that have commas of their own."""
+    first, *rest = parts
+    return say("{first}; {rest}", first=first, rest=series(rest)) if rest else say("{text}", text=first)
+
+
+def alternatives(parts: Sequence[Message | str]) -> Message:
+    """Several things of which one is meant."""
+    first, *rest = parts
+    return say("{first} or {rest}", first=first, rest=alternatives(rest)) if rest else say("{text}", text=first)
 
 
 def translated(text: str, language: Language) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -11,14 +12,32 @@ from upbench.cli import console
 from upbench.errors import UsageError
 
 
+class LanguageChoice(StrEnum):
+    """Values of ``--lang``."""
+
+    en = "en"
+    zh = "zh"
+
+
 def report(
-    files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Records of one machine.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, help="Records of one machine, and of quality if there are any."),
+    ],
     output_folder: Annotated[
         Path, typer.Option("--output", file_okay=False, help="Folder for page, tables and charts.")
     ],
+    lang: Annotated[
+        LanguageChoice, typer.Option(help="In which the page opens and its findings are printed; it holds both.")
+    ] = LanguageChoice.en,
+    reference: Annotated[
+        Path | None,
+        typer.Option(exists=True, dir_okay=False, help="Records of quality to cite where yours cannot decide."),
+    ] = None,
 ) -> None:
     """Write the report page, its tables and its charts from records alone."""
     from upbench.gate.rates import TRIAL
+    from upbench.records.quality_run import is_quality, read_quality
     from upbench.records.repeatability import TWINS
 
     trials = [(file, kind) for file in files for kind in (TRIAL, TWINS) if kind.is_in(file)]
@@ -32,10 +51,15 @@ def report(
         for line in (write_trial_report if kind == TRIAL else write_twins_report)(trial, output_folder):
             console.say(f"• {line}")
         return
-    runs = [console.read(file) for file in files]
+    seen = [file for file in files if is_quality(file)]
+    if len(seen) == len(files):
+        raise UsageError("A report needs a run of upbench run: records of quality stand beside one.")
+    quality = [read_quality(file) for file in seen]
+    cited = None if reference is None else read_quality(reference)
+    runs = [console.read(file) for file in files if file not in seen]
     # Pandas and matplotlib take seconds to import, which a damaged file need not wait for.
     from upbench.report import write_report
 
-    for line in write_report(runs, output_folder):
+    for line in write_report(runs, output_folder, quality, cited, lang.value):
         console.say(f"• {line}")
     console.say(f"Report: {output_folder / 'report.html'}")

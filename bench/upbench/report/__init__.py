@@ -8,34 +8,56 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from upbench.recommend.form import form_data
+from upbench.records.quality_run import QualityRun
 from upbench.records.record import Run
 from upbench.report.charts import write_charts
-from upbench.report.claims import judge_claims
+from upbench.report.claims import Exhibits, judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import exact_forms_section
-from upbench.report.page import write_page
+from upbench.report.page import Page, write_page
+from upbench.report.quality_section import quality_sections
 from upbench.report.runtime_section import runtimes_section
 from upbench.report.summary import summarise
 from upbench.report.tables import write_tables
 from upbench.report.trial_section import write_trial_report
 from upbench.report.twins_section import write_twins_report
+from upbench.wording import Language
 
 __all__ = ["write_report", "write_trial_report", "write_twins_report"]
 
 
-def write_report(runs: Sequence[Run], output: Path) -> list[str]:
+def write_report(
+    runs: Sequence[Run],
+    output: Path,
+    quality: Sequence[QualityRun] = (),
+    reference: QualityRun | None = None,
+    language: Language = "en",
+) -> list[str]:
     """Write ``report.html``, the tables and the charts into ``output`` and return the findings, a sentence a line.
+
+    Args:
+        runs: of one machine.
+        output: a folder, made if need be.
+        quality: what was seen of images, a section each; the claims are judged by the last.
+        reference: what the committed reference saw of them, for what these runs cannot decide.
+        language: of the findings returned, and in which the page opens; files of tables are in English.
 
     Raises:
         RecordError: the runs come from different machines, or hold nothing that was measured.
     """
     evidence = gather(runs)
-    claims = judge_claims(evidence)
+    own = Exhibits(evidence, quality[-1] if quality else None)
+    claims = judge_claims(own, Exhibits(quality=reference) if reference else None)
     findings = summarise(evidence, claims)
     output.mkdir(parents=True, exist_ok=True)
     tables = write_tables(evidence, output)
     charts = write_charts(evidence, output)
     sections = [make(evidence, output) for make in (exact_forms_section, runtimes_section)]
     written = [section for section in sections if section is not None]
-    write_page(evidence, findings, claims, tables, charts, written, output)
-    return [*findings, *(line for section in written for line in section.findings)]
+    form = form_data(runs, own.quality)
+    write_page(
+        Page(evidence, findings, claims, tables, charts, written, quality_sections(quality), language, form), output
+    )
+    lines = [*findings, *(line for section in written for line in section.findings)]
+    return [line.in_language(language) for line in lines]

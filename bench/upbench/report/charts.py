@@ -21,6 +21,7 @@ from upbench.report.drawing import (
     MARKERS,
     STYLE,
     Chart,
+    label,
     legend,
     legend_height,
     log_ticks,
@@ -29,6 +30,7 @@ from upbench.report.drawing import (
     write_chart,
 )
 from upbench.report.evidence import Evidence, Setting, Winner, output_bytes
+from upbench.wording import Message, say
 
 MIB = 2**20
 
@@ -57,12 +59,9 @@ def write_charts(evidence: Evidence, output: Path) -> list[Chart]:
             for stem, caption, draw in DRAWINGS:
                 figure = draw(evidence, setting)
                 if figure is not None:
-                    charts.append(write_chart(figure, output, stem + suffix, f"{caption} {_sentence(setting.title)}"))
+                    title = say("{caption} {setting}.", caption=caption, setting=setting.title)
+                    charts.append(write_chart(figure, output, stem + suffix, title))
     return charts
-
-
-def _sentence(text: str) -> str:
-    return text[0].upper() + text[1:] + "."
 
 
 def latency(evidence: Evidence, setting: Setting) -> Figure | None:
@@ -96,7 +95,7 @@ def _latency_in_rows(evidence: Evidence, records: Sequence[Record]) -> Figure:
         panel.set_xlabel("latency, ms")
         panel.set_xscale("log")
         plain_log_ticks(panel.xaxis)
-    panels[0].set_yticks(range(len(rows)), [evidence.title(name) for name, _ in rows], fontsize=8)
+    panels[0].set_yticks(range(len(rows)), [label(evidence, name) for name, _ in rows], fontsize=8)
     panels[0].set_ylim(len(rows) - 0.4, -0.6)
     if len(channels) > 1:
         handles = [
@@ -175,7 +174,7 @@ def memory_beside_bound(evidence: Evidence, setting: Setting) -> Figure | None:
             panel.set_xscale("log")
             plain_log_ticks(panel.xaxis)
         panel.grid(axis="y", visible=False)
-    panels[0].set_yticks(range(len(names)), [evidence.title(name) for name in names])
+    panels[0].set_yticks(range(len(names)), [label(evidence, name) for name in names])
     panels[0].set_ylim(len(names) - 0.4, -0.6)
     handles = [
         Patch(facecolor="#b8c4ce", edgecolor="#555555", label="allocator, scratch included"),
@@ -301,13 +300,13 @@ def pareto(evidence: Evidence, setting: Setting) -> Figure | None:
     return figure
 
 
-DRAWINGS: tuple[tuple[str, str, Callable[[Evidence, Setting], Figure | None]], ...] = (
-    ("winners", "The fastest upsampler at each scale and channel count; dotted: no significant winner.", winners),
-    ("latency", "Latency with 95 % intervals over launches.", latency),
-    ("memory", "Peak memory at the widest channels beside its lower bound.", memory_beside_bound),
-    ("pareto", "Latency against peak memory at the widest channels, with the Pareto front.", pareto),
-    ("flops", "Arithmetic against measured time, every scale and channel count.", flops_against_time),
-    ("roofline", "Attained arithmetic under this machine's measured limits.", roofline),
+DRAWINGS: tuple[tuple[str, Message, Callable[[Evidence, Setting], Figure | None]], ...] = (
+    ("winners", say("The fastest upsampler at each scale and channel count; dotted: no significant winner."), winners),
+    ("latency", say("Latency with 95 % intervals over launches."), latency),
+    ("memory", say("Peak memory at the widest channels beside its lower bound."), memory_beside_bound),
+    ("pareto", say("Latency against peak memory at the widest channels, with the Pareto front."), pareto),
+    ("flops", say("Arithmetic against measured time, every scale and channel count."), flops_against_time),
+    ("roofline", say("Attained arithmetic under this machine's measured limits."), roofline),
 )
 
 
@@ -354,11 +353,11 @@ def _winner_text(evidence: Evidence, winner: Winner | None) -> str:
     if winner is None:
         return "no latency\ncan be trusted"
     if not winner.clear:
-        return "no significant winner:\n" + "\n".join(evidence.title(name) for name in winner.names[:3])
+        return "no significant winner:\n" + "\n".join(label(evidence, name) for name in winner.names[:3])
     if winner.runner_up is None or winner.lead is None:
-        return evidence.title(winner.names[0])
-    lead = f"{winner.lead.estimate:.2f}× {evidence.title(winner.runner_up)}"
-    return f"{evidence.title(winner.names[0])}\n(next: {lead})"
+        return label(evidence, winner.names[0])
+    lead = f"{winner.lead.estimate:.2f}× {label(evidence, winner.runner_up)}"
+    return f"{label(evidence, winner.names[0])}\n(next: {lead})"
 
 
 def _draw_front(panel: Axes, front: Sequence[tuple[float, float]]) -> None:

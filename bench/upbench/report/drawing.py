@@ -17,6 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FixedLocator, LogLocator, NullLocator, ScalarFormatter
 
 from upbench.report.evidence import Evidence
+from upbench.wording import Message
 
 STYLE: Any = {
     "font.size": 9,
@@ -43,11 +44,11 @@ class Chart:
     """A chart as written: the file's stem, what it shows, and its SVG text for the page."""
 
     stem: str
-    caption: str
+    caption: Message | str
     svg: str
 
 
-def write_chart(figure: Figure, output: Path, stem: str, caption: str) -> Chart:
+def write_chart(figure: Figure, output: Path, stem: str, caption: Message | str) -> Chart:
     """Write a figure as SVG and PNG."""
     figure.savefig(output / f"{stem}.svg", metadata={"Date": None, "Creator": None}, bbox_inches="tight")
     figure.savefig(output / f"{stem}.png", metadata={"Software": None}, bbox_inches="tight", dpi=150)
@@ -67,6 +68,15 @@ def look(evidence: Evidence, name: str) -> dict[str, Any]:
     }
 
 
+LONGEST_LABEL = 60
+
+
+def label(evidence: Evidence, name: str) -> str:
+    """What a chart calls an upsampler: its title, if that fits, without what matplotlib would take for a formula."""
+    title = "".join(character for character in evidence.title(name) if character.isprintable()).replace("$", r"\$")
+    return title if len(title) <= LONGEST_LABEL else f"{title[:LONGEST_LABEL]}…"
+
+
 LEGEND_COLUMNS = 4
 
 
@@ -77,7 +87,7 @@ def legend_height(evidence: Evidence) -> float:
 
 def legend(figure: Figure, evidence: Evidence, names: Sequence[str]) -> None:
     """Say below the panels which look is whose."""
-    handles = [Line2D([], [], label=evidence.title(name), **look(evidence, name)) for name in names]
+    handles = [Line2D([], [], label=label(evidence, name), **look(evidence, name)) for name in names]
     figure.legend(handles=handles, loc="outside lower center", ncols=min(LEGEND_COLUMNS, len(handles)))
 
 

@@ -7,9 +7,11 @@ launches, which no neighbour's load reaches. Memory and FLOPs are exact and need
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from hashlib import sha256
 from statistics import mean
 from typing import Any
 
@@ -18,6 +20,10 @@ from upbench.processes.disturbance import CONTROL_TOLERANCE
 from upbench.records.comparison import machine_differences, version_differences
 from upbench.records.record import ProtocolName, Record, RecordError, Run, peak_memory
 from upbench.records.statistics import CONFIDENCE, Comparison, Interval, compare_latencies, compare_levels
+from upbench.wording import Message, listed, say
+
+LONGEST_SLUG = 120
+"""Characters of a file's name; a system allows 255 bytes."""
 
 BYTES_PER_VALUE = {"float64": 8, "float32": 4, "bfloat16": 2, "float16": 2}
 
@@ -55,13 +61,21 @@ class Setting:
         )
 
     @property
-    def title(self) -> str:
+    def title(self) -> Message:
         """For captions: what was held fixed."""
-        threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
-        return (
-            f"{self.height}×{self.width} input, batch {self.batch}, {self.dtype}, {self.layout}, {threads}, "
-            f"{self.device}, {self.runtime}, {'' if self.step == 'inference' else f'{self.step} step, '}"
-            f"output channels: {self.out_channels}"
+        same = self.out_channels == "as many as in"
+        return listed(
+            [
+                say("{height}×{width} input", height=self.height, width=self.width),
+                say("batch {batch}", batch=self.batch),
+                self.dtype,
+                self.layout,
+                say("1 thread") if self.threads == 1 else say("{count} threads", count=self.threads),
+                self.device,
+                self.runtime,
+                *([] if self.step == "inference" else [say("{step} step", step=self.step)]),
+                say("output channels: {count}", count=say("as many as in") if same else self.out_channels),
+            ]
         )
 
     @property
@@ -69,10 +83,15 @@ class Setting:
         """For file names."""
         out = "same" if self.out_channels == "as many as in" else self.out_channels
         step = "" if self.step == "inference" else f"-{self.step}"
-        return (
+        slug = (
             f"{self.height}x{self.width}-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-"
             f"{self.runtime}{step}-out-{out}"
         )
+        # Somebody else's records may hold anything, and a slash would lead out of the folder.
+        plain = re.sub(r"[^\w.-]", "_", slug, flags=re.ASCII)
+        if plain == slug and len(slug) <= LONGEST_SLUG:
+            return slug
+        return f"{plain[:LONGEST_SLUG]}-{sha256(slug.encode(errors='replace')).hexdigest()[:8]}"
 
 
 @dataclass(frozen=True)
@@ -146,9 +165,12 @@ class Evidence:
         """How the runs launched rivals, each way once."""
         return list(dict.fromkeys(run.protocol for run in self.runs))
 
+    def run_of(self, record: Record) -> Run:
+        """The run that a record comes from."""
+        return self._run_of[record.case.id]
+
     @cached_property
     def _run_of(self) -> dict[str, Run]:
-        """The run that each record comes from, by case."""
         return {record.case.id: run for run in self.runs for record in run.records}
 
     @cached_property
@@ -182,7 +204,7 @@ class Evidence:
         """
         if shared := compare_levels(a.levels, b.levels):
             return shared
-        run, other = (self._run_of[record.case.id] for record in (a, b))
+        run, other = self.run_of(a), self.run_of(b)
         tolerance = 0.0 if run is other and run.protocol == "interleaved" else CONTROL_TOLERANCE
         return compare_latencies(a.quantities["launch_medians_s"], b.quantities["launch_medians_s"], tolerance)
 

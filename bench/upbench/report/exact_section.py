@@ -15,16 +15,19 @@ from matplotlib.lines import Line2D
 from upbench.cases.case import Cell, scale_text
 from upbench.records.record import Record, peak_memory
 from upbench.records.statistics import Interval, geometric_mean
-from upbench.report.drawing import STYLE, plain_log_ticks, write_chart
+from upbench.report.drawing import STYLE, label, plain_log_ticks, write_chart
 from upbench.report.evidence import Evidence, Setting, by_speed
-from upbench.report.page import Section
+from upbench.report.section import Section
 from upbench.report.tables import MIB, channels_text, what_varies, write_table
+from upbench.wording import Message, listed, say, series
 
 MOST_ACROSS = 4
 """Panels in a row whose labels do not run into each other."""
 
-CAPTION = "The usual form, the fastest one with the same output, and the least time that the machine's limits allow it."
-NOTE = (
+CAPTION = say(
+    "The usual form, the fastest one with the same output, and the least time that the machine's limits allow it."
+)
+NOTE = say(
     "Times faster: the usual form's latency over the fastest one's, both in the same runtime and layout, with the 95 % "
     "interval; the fastest was chosen by these figures. The limit is that of the fastest form's own work."
 )
@@ -118,7 +121,7 @@ def exact_forms_section(evidence: Evidence, output: Path) -> Section | None:
     with mpl.rc_context(STYLE):
         chart = write_chart(draw(choices, evidence), output, "exact-forms", CAPTION)
     return Section(
-        "exact-forms", "Exact forms: the same output, computed otherwise", findings(evidence), table, NOTE, chart
+        "exact-forms", say("Exact forms: the same output, computed otherwise"), findings(evidence), table, NOTE, chart
     )
 
 
@@ -127,7 +130,7 @@ def forms_table(choices: Sequence[Choice], evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame([_choice(choice, evidence) for choice in choices])
 
 
-def _choice(choice: Choice, evidence: Evidence) -> dict[str, str]:
+def _choice(choice: Choice, evidence: Evidence) -> dict[str, Message | str]:
     cell, usual, best = choice.cell, choice.usual.quantities, choice.best.quantities
     gain, share = choice.gain, choice.share
     memory = [peak_memory(record) for record in (choice.usual, choice.best)]
@@ -137,43 +140,68 @@ def _choice(choice: Choice, evidence: Evidence) -> dict[str, str]:
         "channels": channels_text(cell.in_channels, cell.out_channels),
         **what_varies(evidence, cell),
         "usual, ms": f"{usual['latency_s'] * 1e3:.3g}",
-        "fastest form": choice.best.case.upsampler.removeprefix(choice.name).lstrip(".") or "the usual one",
+        "fastest form": choice.best.case.upsampler.removeprefix(choice.name).lstrip(".") or say("the usual one"),
         "ms": f"{best['latency_s'] * 1e3:.3g}",
-        "times faster": "1" if gain.low == gain.high else f"{gain.estimate:.2f} ({gain.low:.2f} to {gain.high:.2f})",
+        "times faster": "1" if gain.low == gain.high else _gain(gain),
         "peak allocated, MiB": "–" if None in memory else " → ".join(f"{peak / MIB:.3g}" for peak in memory if peak),
         "share of limit": "–" if share is None else f"{share:.0%}",
     }
 
 
-def findings(evidence: Evidence) -> list[str]:
+def _gain(gain: Interval) -> Message:
+    low, estimate, high = (f"{value:.2f}" for value in (gain.low, gain.estimate, gain.high))
+    return say("{estimate} ({low} to {high})", estimate=estimate, low=low, high=high)
+
+
+def findings(evidence: Evidence) -> list[Message]:
     """What the exact forms gain, in a sentence for each upsampler and two for all; none where none was measured."""
     choices = in_each_cell(evidence)
     several = len({choice.outputs for choice in choices}) > 1
     lines = []
     for name, outputs in dict.fromkeys((choice.name, choice.outputs) for choice in choices):
         own = [choice for choice in choices if (choice.name, choice.outputs) == (name, outputs)]
-        to = f" to {outputs.removesuffix(' as in')} channels" if several else ""
+        same = outputs == "as many as in"
+        to = say(" to {count} channels", count=say("as many") if same else outputs) if several else ""
         ways = dict.fromkeys((choice.cell.runtime, choice.cell.layout) for choice in own)
         layouts = len({layout for _, layout in ways}) > 1
         parts = [
-            f"{_gains([c for c in own if (c.cell.runtime, c.cell.layout) == way])} in {way[0]}"
-            + (f", {way[1]}" if layouts else "")
+            say(
+                "{gains} in {way}",
+                gains=_gains([c for c in own if (c.cell.runtime, c.cell.layout) == way]),
+                way=listed(way if layouts else way[:1]),
+            )
             for way in ways
         ]
-        lines.append(f"Exact forms of {evidence.title(name)}{to}, times faster than the usual one: {'; '.join(parts)}.")
+        lines.append(
+            say(
+                "Exact forms of {name}{to}, times faster than the usual one: {parts}.",
+                name=evidence.title(name),
+                to=to,
+                parts=series(parts),
+            )
+        )
     free = of_any_runtime(evidence)
     if free and len({choice.cell.runtime for choice in choices}) > 1:
         lines.append(
-            "Exact forms against the fastest usual form of any runtime and layout: "
-            f"{_gains(free)} times faster, over {len(free)} pairs."
+            say(
+                "Exact forms against the fastest usual form of any runtime and layout: {gains} times faster, over "
+                "{count} pairs.",
+                gains=_gains(free),
+                count=len(free),
+            )
         )
     if shares := _shares(choices, evidence):
-        line = "Share of this machine's limit that the best forms reach where arithmetic sets it: "
-        line += _median(shares, "cells")
+        parts = [_median(shares, say("cells"))]
         chosen = _shares(free, evidence)
         if 0 < len(chosen) < len(shares):
-            line += f"; in the runtime and layout that suit each best, {_median(chosen, 'pairs')}"
-        lines.append(f"{line}.")
+            best = _median(chosen, say("pairs"))
+            parts.append(say("in the runtime and layout that suit each best, {share}", share=best))
+        lines.append(
+            say(
+                "Share of this machine's limit that the best forms reach where arithmetic sets it: {parts}.",
+                parts=series(parts),
+            )
+        )
     return lines
 
 
@@ -181,13 +209,22 @@ def _shares(choices: Iterable[Choice], evidence: Evidence) -> list[float]:
     return [c.share for c in choices if c.share is not None and is_compute_bound(evidence, c.best)]
 
 
-def _median(shares: Sequence[float], of: str) -> str:
-    return f"{median(shares):.0%} (median of {len(shares)} {of}, from {min(shares):.0%} to {max(shares):.0%})"
+def _median(shares: Sequence[float], of: Message) -> Message:
+    middle, low, high = (f"{share:.0%}" for share in (median(shares), min(shares), max(shares)))
+    return say(
+        "{median} (median of {count} {of}, from {low} to {high})",
+        median=middle,
+        count=len(shares),
+        of=of,
+        low=low,
+        high=high,
+    )
 
 
-def _gains(choices: Iterable[Choice]) -> str:
+def _gains(choices: Iterable[Choice]) -> Message:
     gains = [choice.gain.estimate for choice in choices]
-    return f"{geometric_mean(gains):.1f} ({min(gains):.1f} to {max(gains):.1f})"
+    mean, low, high = (f"{gain:.1f}" for gain in (geometric_mean(gains), min(gains), max(gains)))
+    return say("{estimate} ({low} to {high})", estimate=mean, low=low, high=high)
 
 
 def draw(choices: Sequence[Choice], evidence: Evidence) -> Figure:
@@ -230,4 +267,4 @@ def draw(choices: Sequence[Choice], evidence: Evidence) -> Figure:
 
 def _row(choice: Choice, evidence: Evidence) -> str:
     cell = choice.cell
-    return f"{evidence.title(choice.name)} ×{scale_text(cell.scale)} {cell.in_channels}→{cell.out_channels}"
+    return f"{label(evidence, choice.name)} ×{scale_text(cell.scale)} {cell.in_channels}→{cell.out_channels}"

@@ -11,6 +11,7 @@ import pandas as pd
 from upbench.cases.case import Cell, scale_text
 from upbench.records.record import Record
 from upbench.report.evidence import CellResult, Evidence, Setting, Winner, output_bytes
+from upbench.wording import Message, alternatives, say
 
 MIB = 2**20
 NBSP = "\u00a0"
@@ -19,7 +20,7 @@ NBSP = "\u00a0"
 
 @dataclass(frozen=True)
 class Tables:
-    """The tables as people read them: text in every cell."""
+    """The tables as people read them: a message or text in every cell."""
 
     answers: pd.DataFrame
     results: pd.DataFrame
@@ -35,7 +36,8 @@ def write_tables(evidence: Evidence, output: Path) -> Tables:
 
 
 def write_table(table: pd.DataFrame, output: Path, name: str) -> None:
-    """Write a table as Markdown, LaTeX and CSV."""
+    """Write a table as Markdown, LaTeX and CSV, in English."""
+    table = table.map(str)
     (output / f"{name}.md").write_text(table.to_markdown(index=False) + "\n")
     latex = table.style.hide(axis="index").format(escape="latex").format_index(escape="latex", axis=1)
     (output / f"{name}.tex").write_text(latex.to_latex(hrules=True))
@@ -52,7 +54,7 @@ def results_table(evidence: Evidence) -> pd.DataFrame:
     return pd.DataFrame([_result(evidence, record) for record in evidence.records])
 
 
-def _answer(evidence: Evidence, result: CellResult) -> dict[str, str]:
+def _answer(evidence: Evidence, result: CellResult) -> dict[str, Message | str]:
     cell, fastest = result.cell, result.fastest
     return {
         "scale": f"×{scale_text(cell.scale)}",
@@ -60,7 +62,7 @@ def _answer(evidence: Evidence, result: CellResult) -> dict[str, str]:
         **what_varies(evidence, cell),
         "fastest": "–" if fastest is None else names_text(evidence, fastest),
         "latency": "–" if fastest is None else f"{fastest.value * 1e3:.3g}{NBSP}ms",
-        "how sure": "no latency can be trusted" if fastest is None else sureness(fastest, evidence.title),
+        "how sure": say("no latency can be trusted") if fastest is None else sureness(fastest, evidence.title),
         "leanest": _exact(evidence, result.leanest, MIB, "MiB"),
         "cheapest": _exact(evidence, result.cheapest, 1e9, "GFLOP"),
     }
@@ -79,19 +81,20 @@ def _columns(of: Cell | Setting) -> dict[str, str]:
     return {"size": f"{of.height}×{of.width}", **{name: str(getattr(of, name)) for name in names}}
 
 
-def names_text(evidence: Evidence, winner: Winner) -> str:
+def names_text(evidence: Evidence, winner: Winner) -> Message:
     """The winner, or those that cannot be told apart."""
-    return " or ".join(evidence.title(name) for name in winner.names)
+    return alternatives([evidence.title(name) for name in winner.names])
 
 
-def sureness(winner: Winner, title: Callable[[str], str]) -> str:
+def sureness(winner: Winner, title: Callable[[str], Message | str]) -> Message:
     """How far the winner is ahead of the next one, with the 95 % interval, or that nobody surely is."""
     if not winner.clear:
-        return "no significant winner"
+        return say("no significant winner")
     if winner.runner_up is None or winner.lead is None:
-        return "the only one"
-    lead = f"{winner.lead.estimate:.2f}× ({winner.lead.low:.2f} to {winner.lead.high:.2f})"
-    return f"next takes {lead}: {title(winner.runner_up)}"
+        return say("the only one")
+    low, estimate, high = (f"{value:.2f}" for value in (winner.lead.low, winner.lead.estimate, winner.lead.high))
+    name = title(winner.runner_up)
+    return say("next takes {estimate}× ({low} to {high}): {name}", estimate=estimate, low=low, high=high, name=name)
 
 
 def channels_text(in_channels: int, out_channels: int) -> str:
@@ -99,13 +102,14 @@ def channels_text(in_channels: int, out_channels: int) -> str:
     return f"{in_channels}→{out_channels}"
 
 
-def _exact(evidence: Evidence, winner: Winner | None, unit: float, unit_name: str) -> str:
+def _exact(evidence: Evidence, winner: Winner | None, unit: float, unit_name: str) -> Message | str:
     if winner is None:
         return "–"
-    return f"{names_text(evidence, winner)}, {winner.value / unit:.3g}{NBSP}{unit_name}"
+    value = f"{winner.value / unit:.3g}{NBSP}{unit_name}"
+    return say("{names}, {value}", names=names_text(evidence, winner), value=value)
 
 
-def _result(evidence: Evidence, record: Record) -> dict[str, str]:
+def _result(evidence: Evidence, record: Record) -> dict[str, Message | str]:
     cell, quantities = record.case.cell, record.quantities
     return {
         "upsampler": evidence.title(record.case.upsampler),
@@ -135,13 +139,13 @@ def _latency(record: Record) -> str:
     return "–" if record.quantities["latency_s"] is None else f"{record.quantities['latency_s'] * 1e3:.3g}"
 
 
-def _interval(record: Record) -> str:
+def _interval(record: Record) -> Message | str:
     if record.latency is None:
         return "–"
-    return f"{record.latency.low * 1e3:.3g} to {record.latency.high * 1e3:.3g}"
+    return say("{low} to {high}", low=f"{record.latency.low * 1e3:.3g}", high=f"{record.latency.high * 1e3:.3g}")
 
 
-def _times_the_fastest(evidence: Evidence, record: Record) -> str:
+def _times_the_fastest(evidence: Evidence, record: Record) -> Message | str:
     """How many times as long as the fastest rival of the cell it takes, with the 95 % interval."""
     best = evidence.fastest_rival(record)
     if best is None or record.latency is None:
@@ -149,7 +153,10 @@ def _times_the_fastest(evidence: Evidence, record: Record) -> str:
     if best is record:
         return "1"
     found = evidence.compare(record, best)
-    return "–" if found is None else f"{found.ratio.estimate:.3g} ({found.ratio.low:.3g} to {found.ratio.high:.3g})"
+    if found is None:
+        return "–"
+    estimate, low, high = (f"{value:.3g}" for value in (found.ratio.estimate, found.ratio.low, found.ratio.high))
+    return say("{estimate} ({low} to {high})", estimate=estimate, low=low, high=high)
 
 
 def _beyond_eager_inference(evidence: Evidence, record: Record) -> dict[str, str]:

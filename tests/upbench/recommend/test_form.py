@@ -7,8 +7,6 @@ import random
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
-from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,6 +26,7 @@ from upbench.recommend.ranking import LIMITED
 from upbench.recommend.recommendation import recommend
 from upbench.records.quality_run import QualityRun
 from upbench.records.record import Run
+from upbench.report.libraries import import_map
 from upbench.wording import Message
 
 CHROMIUM = shutil.which("chromium")
@@ -73,13 +72,20 @@ def page(run: Run, quality: QualityRun) -> Iterator[Page]:
         "words": {"en": words, "zh-Hans": {key: text.replace("the ", "THE ") for key, text in words.items()}},
     }
     environment = Environment(loader=PackageLoader("upbench.report"), autoescape=True)
-    form = environment.get_template("recommend.html.j2").render(t=str)
-    script = (files("upbench.report") / "assets" / "recommend.js").read_text()
+    form = environment.get_template("recommend.html.j2").render(say=str)
+    modules = f'<script type="importmap">{import_map()}</script><script type="application/json" id="data">{{}}</script>'
+    script = """
+        import { advise } from "page/advice";
+        import { attach } from "page/form";
+        import { recommend } from "page/recommend";
+        window.upbenchRecommend = { advise, attach, recommend };
+    """
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         shown = browser.new_page()
-        shown.set_content(f"<!doctype html><html lang=en><title>form</title><body>{form}</body></html>")
-        shown.add_script_tag(content=script)
+        shown.set_content(f"<!doctype html><html lang=en><title>form</title>{modules}<body>{form}</body></html>")
+        shown.add_script_tag(content=script, type="module")
+        shown.wait_for_function("window.upbenchRecommend")
         shown.evaluate(
             """data => { window.data = data; upbenchRecommend.attach(
             document.getElementById("recommend-form"), document.getElementById("recommend-answer"), data); }""",
@@ -204,7 +210,3 @@ def test_every_sentence_of_the_page_has_its_places(run: Run) -> None:
 
 def test_where_nothing_competes_there_is_no_form() -> None:
     assert form_data([run_of_any([])], None) is None
-
-
-def test_the_form_stands_beside_its_script() -> None:
-    assert Path(str(files("upbench.report") / "assets" / "recommend.js")).exists()

@@ -1,24 +1,18 @@
-"""The report on figures that are known: who wins, what the claims say, golden tables, and one page in a browser."""
+"""The report on figures that are known: who wins, what the claims say, golden tables; for the page see test_page."""
 
 from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
 import pytest
-from selenium import webdriver
-from selenium.webdriver.chrome.options import Options
-from selenium.webdriver.chrome.service import Service
-from selenium.webdriver.common.by import By
 
 from tests.upbench.synthetic import case, measured, refused, run_of, small_run
 from upbench.records.record import RecordError, Run
 from upbench.report import write_report
-from upbench.report.claims import judge_claims
 from upbench.report.evidence import gather
 from upbench.report.summary import summarise
 from upbench.report.tables import answers_table, results_table
@@ -74,7 +68,7 @@ def test_cases_that_were_not_measured_side_by_side_need_a_greater_lead() -> None
 def test_the_summary_says_of_each_measure_why_it_has_no_winner() -> None:
     unknown = {"peak_allocated_bytes": None, "flops": None}
     evidence = gather([run_of([measured(case("subpixel", runtime="onnx"), [1e-2, 3e-2, 9e-2, 2e-2, 4e-2], **unknown)])])
-    assert summarise(evidence, []) == [
+    assert [str(line) for line in summarise(evidence, [])] == [
         "Fastest: no latency to trust in 1 of 1 cells.",
         "Least memory: not measured in 1 of 1 cells. Fewest FLOPs: not counted in 1 of 1 cells.",
     ]
@@ -84,7 +78,7 @@ def test_a_cell_in_which_nothing_can_run_is_none_to_win() -> None:
     run = run_of(
         [measured(case("subpixel"), [1e-3] * 5), refused(case("subpixel", runtime="onnx", layout="channels_last"))]
     )
-    assert summarise(gather([run]), [])[0] == "Fastest: Sub-pixel conv, one stage in 1 of 1 cells."
+    assert str(summarise(gather([run]), [])[0]) == "Fastest: Sub-pixel conv, one stage in 1 of 1 cells."
 
 
 def test_more_settings_than_a_page_can_show_have_no_charts_of_their_own(tmp_path: Path) -> None:
@@ -150,37 +144,11 @@ def test_the_last_run_given_wins_where_a_case_was_measured_twice() -> None:
     assert records["transposed"].quantities["latency_s"] == pytest.approx(2.0)
 
 
-def test_claims_are_judged_by_their_figures() -> None:
-    first, second, fourth = judge_claims(gather([small_run()]))
-    assert (first.verdict, second.verdict, fourth.verdict) == ("holds", "holds", "does not hold")
-    assert "4.0 times as long" in first.figures
-    assert "4.0 times the FLOPs" in first.figures
-    assert "1.20 times as long, surely less in 0 and surely more in 1 of 1 cells" in second.figures
-    assert first.open
-    assert fourth.open == "Quality was not measured here."
-
-
-def test_a_claim_whose_upsamplers_were_not_measured_says_so() -> None:
-    claims = judge_claims(gather([run_of([measured(case("nearest_conv"), [1.0, 1.0, 1.0])])]))
-    assert {claim.verdict for claim in claims} == {"not measured"}
-
-
-def test_a_claim_that_turns_out_wrong_is_called_wrong() -> None:
-    pair = [measured(case("pre_upsampling"), [1e-3] * 5), measured(case("post_upsampling"), [2e-3] * 5)]
-    anchor = measured(case("subpixel"), [1e-3] * 5)
-    assert judge_claims(gather([run_of([*pair, anchor])]))[0].verdict == "does not hold"
-
-
-def test_pixelshuffle_that_differs_little_holds() -> None:
-    alike = [measured(case(name), [1e-3, 1.001e-3, 0.999e-3]) for name in ("nearest_conv", "subpixel", "transposed")]
-    assert judge_claims(gather([run_of(alike)]))[2].verdict == "holds"
-
-
 def test_nothing_that_did_not_run_disappears_from_the_table() -> None:
     run = small_run()
     table = results_table(gather([run]))
     assert len(table) == len(run.records)
-    outcomes = list(table["outcome"])
+    outcomes = [str(outcome) for outcome in table["outcome"]]
     assert "timeout: no answer within 120 s" in outcomes
     assert "unsupported: scales 2, 4, 8, …; got 3." in outcomes
     assert any(outcome.startswith("unstable: its launches disagree") for outcome in outcomes)
@@ -240,47 +208,4 @@ def test_the_same_records_make_the_same_bytes(folder: Path, tmp_path: Path) -> N
     ids=["one case", "one launch", "only an unstable one", "only a network", "two settings"],
 )
 def test_any_run_with_a_latency_makes_a_report(run: Run, tmp_path: Path) -> None:
-    assert len(write_report([run], tmp_path)) == 5
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[webdriver.Chrome]:
-    chromium, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if chromium is None or driver is None:
-        pytest.skip("needs Chromium and its driver (Debian: chromium, chromium-driver)")
-    options = Options()
-    options.binary_location = chromium
-    for switch in ("--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"):
-        options.add_argument(switch)
-    options.add_argument("--window-size=1280,900")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    chrome = webdriver.Chrome(options, Service(driver))
-    yield chrome
-    chrome.quit()
-
-
-def test_the_page_opens_with_the_answers_and_no_error(folder: Path, browser: webdriver.Chrome) -> None:
-    browser.get((folder / "report.html").as_uri())
-    assert [entry for entry in browser.get_log("browser") if entry["level"] != "DEBUG"] == []
-    answers = browser.find_element(By.CSS_SELECTOR, "#answers table")
-    assert answers.location["y"] + answers.size["height"] < 900
-    assert "Sub-pixel conv, one stage" in answers.text
-    assert len(browser.find_elements(By.CSS_SELECTOR, "#claims .claim")) == 3
-    for figure in browser.find_elements(By.CSS_SELECTOR, "figure svg"):
-        assert figure.size["width"] > 500
-        assert figure.size["height"] > 100
-    assert "were tried on one device" in browser.find_element(By.ID, "caveats").text
-
-
-def test_the_page_fits_a_narrow_window(folder: Path, browser: webdriver.Chrome) -> None:
-    browser.set_window_size(500, 800)
-    browser.get((folder / "report.html").as_uri())
-    width = browser.execute_script("return document.documentElement.scrollWidth")
-    browser.set_window_size(1280, 900)
-    assert width <= 500
-
-
-def test_the_page_needs_nothing_else(folder: Path) -> None:
-    page = (folder / "report.html").read_text()
-    for reference in ('src="', "@import", 'rel="stylesheet"', "<script"):
-        assert reference not in page
+    assert len(write_report([run], tmp_path)) == 6

@@ -11,7 +11,7 @@ import pytest
 from tests.upbench.synthetic import case, measured, run_of, small_run
 from upbench.records.record import Record, Run
 from upbench.report import write_report
-from upbench.report.claims import judge_claims
+from upbench.report.claims import Exhibits, judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import findings, forms_table, in_each_cell, of_any_runtime
 from upbench.report.runtime_section import findings as runtime_findings
@@ -61,7 +61,7 @@ def test_the_usual_form_may_choose_its_runtime_and_layout_as_well(run: Run) -> N
 
 
 def test_the_findings_on_exact_forms(run: Run) -> None:
-    assert findings(gather([run])) == [
+    assert [str(line) for line in findings(gather([run]))] == [
         "Exact forms of Nearest + conv, times faster than the usual one: 2.0 (1.0 to 4.0) in eager; "
         "2.5 (2.5 to 2.5) in onnx.",
         "Exact forms against the fastest usual form of any runtime and layout: 1.5 (1.0 to 2.2) times faster, "
@@ -76,13 +76,13 @@ def test_no_share_is_stated_where_memory_limits_what_suits_each_best() -> None:
     little = replace(little, quantities={**little.quantities, "flops": 1})
     usual = [steady("nearest_conv", 4.0), steady("nearest_conv", 2.0, runtime="onnx")]
     *_, last = findings(gather([run_of([*usual, steady(FORM, 1.0, share=0.4), little])]))
-    assert last.endswith("40% (median of 1 cells, from 40% to 40%).")
+    assert str(last).endswith("40% (median of 1 cells, from 40% to 40%).")
 
 
 def test_tails_and_layers_that_keep_their_channels_are_told_apart(run: Run) -> None:
     cells = [replace(record.case.cell, out_channels=3) for record in run.records]
     tails = [replace(r, case=replace(r.case, cell=cell)) for r, cell in zip(run.records, cells, strict=True)]
-    assert [line.partition(",")[0] for line in findings(gather([run, run_of(tails)]))[:2]] == [
+    assert [str(line).partition(",")[0] for line in findings(gather([run, run_of(tails)]))[:2]] == [
         "Exact forms of Nearest + conv to as many channels",
         "Exact forms of Nearest + conv to 3 channels",
     ]
@@ -90,7 +90,7 @@ def test_tails_and_layers_that_keep_their_channels_are_told_apart(run: Run) -> N
 
 def test_the_table_of_exact_forms(run: Run) -> None:
     evidence = gather([run])
-    first, second, _ = forms_table(in_each_cell(evidence), evidence).to_dict("records")
+    first, second, _ = forms_table(in_each_cell(evidence), evidence).map(str).to_dict("records")
     assert (first["fastest form"], first["usual, ms"], first["ms"], first["share of limit"]) == (
         "phases",
         "4",
@@ -102,7 +102,7 @@ def test_the_table_of_exact_forms(run: Run) -> None:
 
 
 def test_the_fastest_of_each_runtime_and_of_all(run: Run) -> None:
-    two, three = runtimes_table(gather([run])).to_dict("records")
+    two, three = runtimes_table(gather([run])).map(str).to_dict("records")
     title = "Nearest + conv, as a conv for each phase"
     assert (two["eager"], two["onnx"]) == (f"{title}, 1\u00a0ms", f"{title}, 0.8\u00a0ms")
     assert two["fastest of all"] == f"{title} in onnx"
@@ -111,14 +111,15 @@ def test_the_fastest_of_each_runtime_and_of_all(run: Run) -> None:
 
 
 def test_the_finding_on_runtimes(run: Run) -> None:
-    assert runtime_findings(gather([run])) == [
+    assert [str(line) for line in runtime_findings(gather([run]))] == [
         "Fastest runtime, each with the upsampler and layout that suit it: onnx in 1, eager in 1 of 2 cells."
     ]
 
 
 def test_the_folklore_is_about_usual_forms(run: Run) -> None:
     records = [*run.records, steady("subpixel", 4.0)]
-    (claim,) = (each for each in judge_claims(gather([run_of(records)])) if each.label == "PixelShuffle differs little")
+    judged = judge_claims(Exhibits(gather([run_of(records)])))
+    (claim,) = (each.judgement for each in judged if each.claim.name == "little-difference")
     assert claim.gist == "others: 1.00 times the latency, 1.00 times the memory"
 
 

@@ -11,7 +11,7 @@ from upbench.records.statistics import Interval
 from upbench.report.claims.claim import Claim, Effect, Exhibits, Judgement, VerdictKind
 from upbench.report.claims.pairs import latency_ratios, pairs_of, ratios, span
 from upbench.report.evidence import Evidence
-from upbench.wording import Message, joined, say
+from upbench.wording import Message, alternatives, listed, say, sentences
 
 TENTH = Effect(
     1.10,
@@ -73,8 +73,8 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
         missing = say("Speed and memory were not measured here.")
     return Judgement(
         kind,
-        gist=joined([each.gist for each in aspects], ", "),
-        figures=joined([each.figures for each in aspects]),
+        gist=listed([each.gist for each in aspects]),
+        figures=sentences([each.figures for each in aspects]),
         condition=condition,
         open=missing,
     )
@@ -86,7 +86,7 @@ def _verdict(aspects: list[_Aspect]) -> tuple[VerdictKind, Message | None]:
     if len(little) == len(aspects):
         return "holds", None
     if little:
-        return "holds only when", say("{aspects} is meant", aspects=joined([each.name for each in little], " / "))
+        return "holds only when", say("{aspects} is meant", aspects=alternatives([each.name for each in little]))
     if any(each.much for each in aspects):
         return "does not hold", None
     if any(each.vague for each in aspects):

@@ -11,7 +11,7 @@ from upbench.records.statistics import geometric_mean
 from upbench.report.claims.claim import Claim, Effect, Exhibits, Judgement, VerdictKind
 from upbench.report.claims.pairs import latency_ratios, pairs_of, ratios, span, surely_longer
 from upbench.report.evidence import Evidence
-from upbench.wording import Message, joined, say
+from upbench.wording import Message, say, sentences, series
 
 DETAIL = Effect(
     10**0.01 - 1,
@@ -46,8 +46,8 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
         missing = say("Whether it also recovers more high-frequency detail as training goes on was not measured here.")
     return Judgement(
         kind,
-        gist=joined([half.gist for half in halves], "; "),
-        figures=joined([half.figures for half in halves]),
+        gist=series([half.gist for half in halves]),
+        figures=sentences([half.figures for half in halves]),
         condition=condition,
         open=missing,
     )
@@ -106,7 +106,7 @@ def _detail(run: QualityRun) -> _Half | None:
     return _Half(
         holds,
         say("last recovers more detail in {more} of {all} comparisons", more=more, all=len(found)),
-        joined([
+        sentences([
             say(
                 "High-frequency error, the last one lower by a share that matters in {more} of {all} comparisons and "
                 "higher by one in {less}:",
