@@ -171,6 +171,12 @@ def test_pixel_shuffle_differs_little_if_all_three_do(
     assert str(found.judgement.verdict) == verdict
 
 
+def test_little_difference_in_what_was_measured_is_not_the_whole_claim() -> None:
+    found = judged("little-difference", timed_little(1.01, 1010))
+    assert str(found.judgement.verdict) == "holds only when speed or memory is meant"
+    assert str(found.judgement.open) == "Quality was not measured here."
+
+
 def test_a_difference_that_may_matter_or_not_is_no_little_difference() -> None:
     found = judged("little-difference", Exhibits(quality=psnrs(30.05, wobble=1.0)))
     assert found.judgement.kind == "not enough evidence"

@@ -120,7 +120,7 @@ def test_the_folklore_is_about_usual_forms(run: Run) -> None:
     records = [*run.records, steady("subpixel", 4.0)]
     judged = judge_claims(Exhibits(gather([run_of(records)])))
     (claim,) = (each.judgement for each in judged if each.claim.name == "little-difference")
-    assert claim.gist == "others: 1.00 times the latency, 1.00 times the memory"
+    assert str(claim.gist) == "others: 1.00 times the latency, 1.00 times the memory"
 
 
 def test_both_parts_stand_in_the_report_and_only_where_there_is_something_to_say(run: Run, tmp_path: Path) -> None:

@@ -65,7 +65,7 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     ]
     if not aspects:
         return None
-    kind, condition = _verdict(aspects)
+    kind, condition = _verdict(aspects, whole=exhibits.evidence is not None and exhibits.quality is not None)
     missing = None
     if exhibits.quality is None:
         missing = say("Quality was not measured here.")
@@ -80,10 +80,10 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     )
 
 
-def _verdict(aspects: list[_Aspect]) -> tuple[VerdictKind, Message | None]:
+def _verdict(aspects: list[_Aspect], whole: bool) -> tuple[VerdictKind, Message | None]:
     """Of a claim about all three: it fails where any mostly differs, but for those of which it holds."""
     little = [each for each in aspects if each.little]
-    if len(little) == len(aspects):
+    if whole and len(little) == len(aspects):
         return "holds", None
     if little:
         return "holds only when", say("{aspects} is meant", aspects=alternatives([each.name for each in little]))
