@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
@@ -13,7 +13,9 @@ from rich.text import Text
 
 from upbench.cli import console
 from upbench.errors import UsageError
-from upbench.wording import Language, Message
+
+if TYPE_CHECKING:
+    from upbench.wording import Language, Message
 
 WIDTH = 200
 """Of a table in a pipe."""
