@@ -146,12 +146,12 @@ def test_a_terminal_gets_a_progress_bar(tiny_run: Tiny) -> None:
     assert "━" in tiny_run.terminal
 
 
-def test_a_report_of_a_run_ends_with_its_place_after_five_findings(tiny_run: Tiny, tmp_path: Path, here: Here) -> None:
+def test_a_report_of_a_run_ends_with_its_place_after_six_findings(tiny_run: Tiny, tmp_path: Path, here: Here) -> None:
     result = here("report", tiny_run.output, "--output", tmp_path / "plots")
     assert result.returncode == 0, result.stderr
     lines = result.stdout.splitlines()
     assert lines[-1] == f"Report: {tmp_path / 'plots' / 'report.html'}"
-    assert sum(line.startswith("• ") for line in lines) == 5
+    assert sum(line.startswith("• ") for line in lines) == 6
     assert (tmp_path / "plots" / "report.html").exists()
 
 
@@ -432,7 +432,7 @@ def test_list_and_doctor_print_a_table(here: Here) -> None:
         assert subject in doctor.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "report", "compare", "list", "doctor"])
+@pytest.mark.parametrize("command", ["run", "quality", "report", "recommend", "compare", "list", "doctor"])
 def test_every_command_has_help_with_an_example(command: str, here: Here) -> None:
     result = here(command, "--help")
     assert result.returncode == 0

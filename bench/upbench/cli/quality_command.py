@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.console import Console
 from rich.table import Table
 
 from upbench.cli import console
 from upbench.errors import UsageError
 
 QUICK_STEPS, STEPS, SEEDS = 150, 600, 3
+WIDTH = 140
 
 
 class KernelChoice(StrEnum):
@@ -103,7 +105,8 @@ def quality(
             digits = zip(found, (2, 4, 3, 4), strict=True)
             figures = ["–" if value is None else f"{value:.{places}f}" for value, places in digits]
             table.add_row(run.title(each), f"×{each.scale}", each.league, *figures)
-    console.output.print(table)
+    # In a pipe there is no width to fit into.
+    (console.output if console.output.is_terminal else Console(width=WIDTH, highlight=False)).print(table)
     for training in run.trainings:
         if training.outcome != "ok":
             console.say(f"  {training.outcome}: {training.contestant}, seed {training.seed}: {training.reason}")
