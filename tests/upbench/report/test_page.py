@@ -371,6 +371,7 @@ def test_hostile_records_show_as_text(visit: Open, hostile: Path, size: str) -> 
     texts = page.locator("#grid td.who .clamp").evaluate_all("all => all.map(e => e.textContent)")
     assert any(SCRIPT in text for text in texts)
     assert LONG in texts
+    assert not any("\u202e" in text for text in texts)
     for place in ("#answers", "#machine", "#facets", "#quality"):
         assert "<script>window.hurt = 1</script>" in page.locator(place).evaluate("e => e.textContent"), place
     page.locator("#grid button.base").first.click()
