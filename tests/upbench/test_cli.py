@@ -21,9 +21,11 @@ from rich.console import Console
 
 import upsample
 from tests.upbench.synthetic import case, measured, run_of, small_run
+from tests.upbench.synthetic_quality import quality_run
 from upbench import cli
 from upbench.cli import console
 from upbench.records import compact
+from upbench.records.quality_run import write_quality
 from upbench.records.record import read_run, write_run
 from upbench.sweep.journal import Journal
 
@@ -514,3 +516,22 @@ def test_a_temporary_folder_that_cannot_hold_a_socket_is_named(tmp_path: Path) -
 
 def _as_in_a_terminal() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def test_report_in_chinese_with_quality_beside_the_run(here: Here, tmp_path: Path) -> None:
+    run, quality, output = tmp_path / "run.json", tmp_path / "quality.json", tmp_path / "plots"
+    write_run(small_run(), run)
+    write_quality(quality_run(), quality)
+    done = here("report", run, quality, "--output", output, "--lang", "zh", "--reference", quality)
+    assert done.returncode == 0
+    assert "最快：" in done.stdout
+    page = (output / "report.html").read_text()
+    assert page.startswith('<!doctype html>\n<html lang="zh-Hans">')
+    assert '<section id="quality">' in page
+
+
+def test_a_report_needs_a_run(here: Here, tmp_path: Path) -> None:
+    write_quality(quality_run(), tmp_path / "quality.json")
+    done = here("report", tmp_path / "quality.json", "--output", tmp_path / "plots")
+    assert done.returncode == 2
+    assert "needs a run of upbench run" in done.stderr

@@ -13,6 +13,7 @@ from typing import Any
 
 from upbench.cases.case import Cell, scale_text
 from upbench.records.record import Record, Run, peak_memory
+from upbench.report.bilingual import visible
 from upbench.report.evidence import Evidence, output_bytes
 from upbench.report.tables import MIB, channels_text
 
@@ -54,13 +55,13 @@ def explorer_data(evidence: Evidence) -> dict[str, Any]:
             runs[id(evidence.run_of(record))],
             *(values[key].index(facets[key][place]) for key in facets),
             *(_rounded(figure(record), DIGITS) for figure in FIGURES.values()),
-            record.outcome_reason,
+            record.outcome_reason and visible(record.outcome_reason),
             _place(evidence.fastest_rival(record), places) if record.latency else None,
         ]
         for place, record in enumerate(evidence.records)
     ]
     return {
-        "upsamplers": [{"name": name, "title": evidence.title(name)} for name in evidence.names],
+        "upsamplers": [{"name": visible(name), "title": visible(evidence.title(name))} for name in evidence.names],
         "runs": [_provenance(run) for run in evidence.runs],
         "facets": [{"key": key, "values": own} for key, own in values.items()],
         "fields": ["upsampler", "run", *facets, *FIGURES, "reason", "fastest"],
@@ -79,7 +80,7 @@ def _facets(evidence: Evidence) -> dict[str, list[str]]:
         **{name: _of_cell(name) for name in ("batch", "dtype", "layout", "threads", "device", "runtime", "step")},
         "outcome": lambda record: record.outcome,
     }
-    return {key: [text(record) for record in evidence.records] for key, text in facets.items()}
+    return {key: [visible(text(record)) for record in evidence.records] for key, text in facets.items()}
 
 
 def _as_people_count(text: str) -> list[tuple[float, str]]:
@@ -117,13 +118,16 @@ def _question(evidence: Evidence, records: Sequence[Record], places: dict[str, i
 
 def _provenance(run: Run) -> dict[str, Any]:
     """Where a case's figures come from, for a reader who doubts them."""
-    return {
+    facts = {
         "measured_at": run.measured_at[:16].replace("T", " "),
         "commit": str(run.commit_info.get("id") or "")[:12],
-        "dirty": bool(run.commit_info.get("dirty")),
         "protocol": run.protocol,
         "cpu": run.fingerprint["cpu"],
         "torch": run.fingerprint["torch"],
+    }
+    return {
+        "dirty": bool(run.commit_info.get("dirty")),
+        **{name: visible(str(fact)) for name, fact in facts.items()},
     }
 
 

@@ -46,6 +46,7 @@ WORDS: dict[str, Message] = {
     "high": say("upper limit, ms"),
     "ratio_low": say("lower limit of the ratio"),
     "ratio_high": say("upper limit of the ratio"),
+    "row": say("{first}, {rest}"),
     "fixed": say("The same in all cases: {facts}."),
     "shown": say("{shown} of {total} cases shown."),
     "nothing": say("No case is like that: take a filter back."),
@@ -75,11 +76,11 @@ WORDS: dict[str, Message] = {
     "chart_pareto": say("Latency against peak memory: below and left is better"),
     "chart_flops": say("Arithmetic against latency: if FLOPs decided, all points would lie on one line"),
     "chart_follows": say("{title}: {count} cases, as in the table below."),
-    "chart_curve": say("{meter} while the networks learnt: mean over seeds and images"),
+    "chart_curve": say("{meter} while the networks learnt: mean over seeds and images. {better}"),
     "steps": say("training steps"),
-    "better_higher": say("higher is better"),
-    "better_lower": say("lower is better"),
-    "better_zero": say("0 is best"),
+    "better_higher": say("Higher is better."),
+    "better_lower": say("Lower is better."),
+    "better_zero": say("0 is best."),
 }
 
 

@@ -12,6 +12,7 @@ import pandas as pd
 
 from upbench.records.quality_run import Contestant, QualityRun, Training, Untrained
 from upbench.records.quality_statistics import in_league, mean_of, paired_difference
+from upbench.report.bilingual import visible
 from upbench.report.headings import heading
 from upbench.report.picture_panels import PanelGroup, panel_groups
 from upbench.wording import LANGUAGES, Message, in_words, say
@@ -54,7 +55,7 @@ def _section(run: QualityRun, number: int) -> QualitySection:
     looked_at = [each for each in run.contestants if _trainings(run, each)]
     return QualitySection(
         contestants=_titled(run, pd.DataFrame([_row(run, each) for each in looked_at])),
-        marks=[{"league": each.league, "placement": each.placement, "scale": f"×{each.scale}"} for each in looked_at],
+        marks=[_marks(each) for each in looked_at],
         starts=_titled(run, pd.DataFrame([_start(run, start) for start in run.starts])),
         meters=[(meter_title(run, name), _about(run, name)) for name in run.meters],
         failures=[
@@ -81,16 +82,25 @@ def meter_title(run: QualityRun, name: str) -> Message | str:
 def _about(run: QualityRun, name: str) -> Message:
     card = run.meters[name]
     better = {
-        "higher": say("higher is better"),
-        "lower": say("lower is better"),
-        "zero": say("0 is best"),
+        "higher": say("Higher is better."),
+        "lower": say("Lower is better."),
+        "zero": say("0 is best."),
     }
-    return say("{about} ({better})", about=_known(card.about), better=better[card.better])
+    return say("{about} {better}", about=_known(card.about), better=better[card.better])
 
 
 def _known(text: str) -> Message | str:
     """A meter's own words, which the catalogue has if they are this version's; a brace would be taken for a place."""
     return text if "{" in text or "}" in text else Message(text)
+
+
+def _marks(contestant: Contestant) -> dict[str, str]:
+    """By what contestants are filtered."""
+    return {
+        "league": visible(contestant.league),
+        "placement": visible(contestant.placement),
+        "scale": f"×{contestant.scale}",
+    }
 
 
 def _trainings(run: QualityRun, contestant: Contestant) -> list[Training]:
@@ -157,19 +167,19 @@ def _curves(run: QualityRun, contestants: Sequence[Contestant]) -> dict[str, Any
             {
                 "name": name,
                 "better": run.meters[name].better,
-                "title": {language: in_words(meter_title(run, name), language) for language in LANGUAGES},
+                "title": {language: visible(in_words(meter_title(run, name), language)) for language in LANGUAGES},
             }
             for name in meters
         ],
         "labels": {
-            str(label): {language: in_words(label, language) for language in LANGUAGES}
+            visible(str(label)): {language: in_words(label, language) for language in LANGUAGES}
             for each in contestants
             for label in (_league(each.league), _placement(each.placement))
         },
         "contestants": [
             {
-                "title": run.title(each),
-                "marks": {"league": each.league, "placement": each.placement, "scale": f"×{each.scale}"},
+                "title": visible(run.title(each)),
+                "marks": _marks(each),
                 "curves": {name: _curve(run, each, name) for name in meters},
             }
             for each in contestants

@@ -33,7 +33,7 @@ export function attach(trigger, row) {
 }
 
 addEventListener("keydown", (event) => event.key === "Escape" && hide());
-addEventListener("scroll", () => owner instanceof Element || hide(), { passive: true });
+addEventListener("scroll", follow, { passive: true, capture: true });
 document.addEventListener("pointerdown", (event) => box.contains(event.target) || owner === event.target || hide());
 
 function list(row) {
@@ -54,6 +54,14 @@ function list(row) {
   ];
   const known = facts.filter(([, value]) => value);
   return element("dl", {}, ...known.flatMap(([key, value]) => [element("dt", {}, say(key)), element("dd", { dir: "auto" }, String(value))]));
+}
+
+// It stays with its element, which the focus may have scrolled into sight, and goes when that goes.
+function follow(event) {
+  if (!owner || event.target === box || box.contains(event.target)) return;
+  const near = owner instanceof Element ? owner.getBoundingClientRect() : null;
+  if (!near || near.bottom < 0 || near.top > innerHeight) hide();
+  else place(near);
 }
 
 function place(near) {

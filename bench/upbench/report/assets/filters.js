@@ -15,8 +15,8 @@ export function build() {
     element("fieldset", {}, element("legend", {}, say(key)), ...values.map((value, place) => chip(key, value, place))),
   );
   document.getElementById("facets").replaceChildren(...rows);
-  const facts = fixed.map(({ key, values }) => `${say(key)} ${values[0]}`).join(", ");
-  document.getElementById("fixed").textContent = facts && say("fixed", { facts });
+  const facts = fixed.map(({ key, values }) => `${say(key)} ${values[0]}`);
+  document.getElementById("fixed").textContent = facts.length ? say("fixed", { facts: facts.reduceRight((rest, first) => say("row", { first, rest })) }) : "";
 }
 
 /** Make the form show what is chosen. */

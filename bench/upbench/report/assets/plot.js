@@ -122,7 +122,7 @@ function spec() {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
     description: say(`chart_${kind()}`),
     encoding: {
-      x: { field: "x", ...across, axis: { title: say(x), format: "~g", labelOverlap: true } },
+      x: { field: "x", ...across, axis: { title: say(x), format: "~g", labelOverlap: true, tickCount: 5 } },
       y: ranked()
         ? { field: "y", type: "nominal", sort: null, axis: { ...axis, grid: true } }
         : { field: "y", ...across, axis: { ...axis, format: "~g", labelOverlap: true } },

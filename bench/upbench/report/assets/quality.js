@@ -75,7 +75,7 @@ function RunOnPage(place, own) {
     const points = shown.flatMap((one, index) => one.curves[each.name].map(([step, value]) => ({
       step, value, index, who: one.title.slice(0, 44), way: MARKS.map((key) => named(one.marks[key])).join(", ").slice(0, 60),
     })));
-    caption.textContent = `${say("chart_curve", { meter: titled(each) })} (${say(`better_${each.better}`)})`;
+    caption.textContent = say("chart_curve", { meter: titled(each), better: say(`better_${each.better}`) });
     chart.show(curves(titled(each)), points, 340);
   }
 
@@ -116,7 +116,7 @@ function numeric(table) {
 function curves(title) {
   return {
     $schema: "https://vega.github.io/schema/vega-lite/v6.json",
-    description: say("chart_curve", { meter: title }),
+    description: title,
     mark: { type: "line", point: { size: 30 }, aria: false, tooltip: false },
     encoding: {
       x: { field: "step", type: "quantitative", scale: { type: "symlog", constant: 100 }, axis: { title: say("steps"), labelOverlap: true, format: "d" } },
