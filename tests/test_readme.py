@@ -24,7 +24,10 @@ from upbench.gate.rates import (
     median_seconds,
     plain_false_alarms,
 )
+from upbench.recommend.quantities import QUANTITIES
+from upbench.recommend.stated_error import coverage
 from upbench.records.quality_run import read_quality
+from upbench.records.quality_statistics import in_league, mean_of, paired_difference
 from upbench.records.record import Run, read_run
 from upbench.records.repeatability import TWINS, contradictions, false_differences, half_width, runs_of
 from upbench.report.claims import Exhibits, judge_claims
@@ -36,6 +39,7 @@ from upsample import GuidedUpsampler as Guided
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+QUALITY = read_quality(ROOT / "results" / "quality.json")
 PAGE = ROOT / "docs" / "measured.md"
 MEASURED = " ".join(PAGE.read_text().split())
 
@@ -102,16 +106,60 @@ def exact_forms_findings() -> str:
     return "\n".join(["```text", *lines, "```"])
 
 
+def quality_table() -> str:
+    """Every network as practised, and the interpolations, at both scales."""
+    rows_of = []
+    for each in QUALITY.contestants:
+        if each.league not in ("as practised", "without training") or each.placement == "last":
+            continue
+        anchor = in_league(QUALITY, "subpixel", each.scale, "as practised")
+        assert anchor is not None
+        difference = None if each.placement == "alone" else paired_difference(QUALITY, each.id, anchor.id, "psnr")
+        figures = [mean_of(QUALITY, each.id, meter) for meter in ("psnr", "ssim", "high_frequency", "spectral_peaks")]
+        psnr, ssim, detail, peaks = (float("nan") if value is None else value for value in figures)
+        rows_of.append([
+            f"×{each.scale}",
+            QUALITY.title(each),
+            f"{psnr:.2f}",
+            "–" if difference is None or each.id == anchor.id
+            else f"{difference.estimate:+.2f} ({difference.low:+.2f} to {difference.high:+.2f})".replace("-", "−"),
+            f"{ssim:.4f}",
+            f"{detail:.3f}",
+            f"{peaks:.0f}",
+            f"{each.params:,}" if each.params else "–",
+            f"{each.flops_per_pixel:,}" if each.flops_per_pixel else "–",
+        ])  # fmt: skip
+    headers = ["scale", "upsampler", "PSNR, dB", "against sub-pixel", "SSIM", "high-frequency error", "peaks, dB"]
+    return str(tabulate(rows_of, [*headers, "params", "FLOPs/px"], tablefmt="github", disable_numparse=True))
+
+
+def coverage_table() -> str:
+    """How often a left-out case lies within the error that is stated without it."""
+    grid = [read_run(ROOT / "results" / "grid.json")]
+    rows_of = []
+    for quantity in QUANTITIES:
+        found = coverage(grid, quantity)
+        rows_of.append([quantity, f"{found.count} of {found.of}", f"{found.share:.1%}"])
+    return str(tabulate(rows_of, ["quantity", "within", "share"], tablefmt="github", disable_numparse=True))
+
+
 @pytest.mark.parametrize(
-    ("name", "table"),
-    [("catalogue", catalogue_table), ("rewritten networks", networks_table), ("exact forms", exact_forms_findings)],
+    ("page", "name", "table"),
+    [
+        ("measured", "catalogue", catalogue_table),
+        ("measured", "rewritten networks", networks_table),
+        ("measured", "exact forms", exact_forms_findings),
+        ("measured", "quality", quality_table),
+        ("quality", "coverage", coverage_table),
+    ],
 )
-def test_a_table_is_that_of_its_run(name: str, table: Callable[[], str]) -> None:
+def test_a_table_is_that_of_its_run(page: str, name: str, table: Callable[[], str]) -> None:
     begin, end = f"<!-- {name} -->\n\n", f"\n\n<!-- end of {name} -->"
-    before, rest = PAGE.read_text().split(begin)
+    file = ROOT / "docs" / f"{page}.md"
+    before, rest = file.read_text().split(begin)
     shown, after = rest.split(end)
     if os.environ.get("UPDATE_GOLDEN"):
-        PAGE.write_text(before + begin + table() + end + after)
+        file.write_text(before + begin + table() + end + after)
         return
     assert difference(shown, table()) is None
 
@@ -161,6 +209,44 @@ def test_the_gains_of_whole_networks_are_those_of_their_runs() -> None:
         f"RRDBNet ×4 {gains['RRDBNet']} times and a U-Net {gains['UNet']} times."
     )
     assert sentence in " ".join(README.split())
+
+
+def test_what_is_said_of_quality_is_what_the_networks_showed() -> None:
+    def of(name: str, meter: str, scale: int = 2, step: int = -1, **options: int) -> float:
+        own = next(
+            each
+            for each in QUALITY.contestants
+            if (each.upsampler, each.scale, each.league) == (name, scale, "as practised") and each.options == options
+        )
+        found = mean_of(QUALITY, own.id, meter, step)
+        assert found is not None
+        return found
+
+    differences = [
+        difference
+        for each in QUALITY.contestants
+        if each.league == "as practised" and each.placement == "inside" and each.upsampler != "subpixel"
+        and (anchor := in_league(QUALITY, "subpixel", each.scale, "as practised"))
+        and (difference := paired_difference(QUALITY, each.id, anchor.id, "psnr"))
+    ]  # fmt: skip
+    low, high = min(each.estimate for each in differences), max(each.estimate for each in differences)
+    sure = sum(each.low > 0.1 or each.high < -0.1 for each in differences)
+    kernels = [
+        (kernel, of("transposed", "gain_spread", step=step, kernel_size=kernel))
+        for kernel in (3, 4)
+        for step in (0, -1)
+    ]
+    said = " ".join(README.split())
+    for sentence in (
+        f"by {low:.2f} to +{high:.2f} dB of PSNR".replace("-", "−"),
+        f"surely more than 0.1 dB in {sure} of {len(differences)} comparisons",
+        f"a kernel of 3 has its phases {kernels[0][1]:.0%} apart on a flat surface before training and "
+        f"{kernels[1][1]:.1%} after it, a kernel of 4 {kernels[2][1]:.0%} and {kernels[3][1]:.1%}".replace("%", " %"),
+        f"PixelShuffle {of('subpixel', 'spectral_peaks'):.0f} dB above their surroundings, with transposed convolution "
+        f"{of('transposed', 'spectral_peaks'):.0f} and with bilinear + conv "
+        f"{of('bilinear_conv', 'spectral_peaks'):.0f}",
+    ):
+        assert sentence in said, sentence
 
 
 def test_the_readme_is_read_in_one_sitting() -> None:

@@ -131,7 +131,7 @@ def decibels_less(difference: Text) -> Message:
 
 def no_runner_up() -> Message:
     """The best is alone."""
-    return say("There is no runner-up: no other upsampler that the records answer for keeps the limits.")
+    return say("There is no runner-up: the records know of no other that comes into question.")
 
 
 def alike(names: Text) -> Message:
@@ -142,7 +142,7 @@ def alike(names: Text) -> Message:
 def tighter_limit(quantity: Text, bound: Text, name: Text, next_best: Text) -> Message:
     """What would change the answer."""
     return say(
-        "With a limit of {quantity} below {bound}, {name} is out and {next_best} is the answer.",
+        "With less than {bound} as the limit of {quantity}, {name} is out and {next_best} is the answer.",
         quantity=quantity, bound=bound, name=name, next_best=next_best,
     )  # fmt: skip
 
@@ -150,7 +150,7 @@ def tighter_limit(quantity: Text, bound: Text, name: Text, next_best: Text) -> M
 def higher_limit(quantity: Text, bound: Text, name: Text, next_best: Text) -> Message:
     """What would change the answer, of what must not be too low."""
     return say(
-        "With at least {quantity} above {bound}, {name} is out and {next_best} is the answer.",
+        "With more {quantity} required than {bound}, {name} is out and {next_best} is the answer.",
         quantity=quantity, bound=bound, name=name, next_best=next_best,
     )  # fmt: skip
 
@@ -158,14 +158,14 @@ def higher_limit(quantity: Text, bound: Text, name: Text, next_best: Text) -> Me
 def looser_limit(quantity: Text, bound: Text, name: Text) -> Message:
     """What would change the answer."""
     return say(
-        "With a limit of {quantity} of {bound}, {name} is the answer.", quantity=quantity, bound=bound, name=name
+        "With {bound} as the limit of {quantity}, {name} is the answer.", quantity=quantity, bound=bound, name=name
     )
 
 
 def sure_limit(quantity: Text, bound: Text, name: Text) -> Message:
     """What would make the answer certain."""
     return say(
-        "With a limit of {quantity} of {bound}, {name} surely keeps it.", quantity=quantity, bound=bound, name=name
+        "With {bound} as the limit of {quantity}, {name} surely keeps it.", quantity=quantity, bound=bound, name=name
     )
 
 
@@ -206,8 +206,8 @@ def names_and_why(names: Text, reason: Text) -> Message:
 def error_of(quantity: Text, factor: Text, cases: Text) -> Message:
     """How sure interpolation is."""
     return say(
-        "Interpolation of {quantity} is off by less than a factor of {factor} in 95 of 100 cases, by {cases} measured "
-        "ones that were left out and predicted from the others.",
+        "Interpolation of {quantity} is off by less than a factor of {factor} in 95 of 100 cases: {cases} "
+        "measured ones were left out in turn and predicted from the others.",
         quantity=quantity, factor=factor, cases=cases,
     )  # fmt: skip
 
@@ -219,7 +219,10 @@ def only_pixels() -> Message:
 
 def quiet_latency() -> Message:
     """What a latency is."""
-    return say("Latencies are of the quiet machine: times the control, which ran beside them, by its quiet time.")
+    return say(
+        "Latencies are of the quiet machine: as multiples of the control that ran beside them, times what the "
+        "control takes there.",
+    )
 
 
 def busy_latency() -> Message:
@@ -235,8 +238,8 @@ def not_side_by_side(count: Text) -> Message:
 def about_quality(photographs: Text, trainings: Text) -> Message:
     """What a PSNR is."""
     return say(
-        "PSNR is of the network of 'upbench quality' on {photographs} photographs, by {trainings} trainings each; "
-        "another network or other photographs have another.",
+        "PSNR is of the network of 'upbench quality' on {photographs} photographs, trained {trainings} times "
+        "with each upsampler; another network or other photographs have another.",
         photographs=photographs, trainings=trainings,
     )  # fmt: skip
 

@@ -18,13 +18,15 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     latency = latency_ratios(evidence, pairs)
     slower = sum(surely_longer(evidence, phases, whole) for phases, whole in pairs)
     faster = sum(surely_longer(evidence, whole, phases) for phases, whole in pairs)
+    same = error < ROUNDING.size
+    output = say("same output") if same else say("outputs differ by {error} of the largest", error=f"{error:.0e}")
     return Judgement(
-        "holds" if error < ROUNDING.size else "does not hold",
-        gist=say("same output; the small kernels take {latency} times as long", latency=span(latency, 2)),
+        "holds" if same else "does not hold",
+        gist=say("{output}; the small kernels take {latency} times as long", output=output, latency=span(latency, 2)),
         figures=say(
-            "Both forms, with the same weights, agree with the definition to {error} of the largest output, for k = 2s "
-            "at every scale measured. The small kernels take {latency} times as long, surely less in {faster} and "
-            "surely more in {slower} of {all} cells.",
+            "Both forms, with the same weights, differ from the definition by at most {error} of the largest output, "
+            "for k = 2s at every scale measured. The small kernels take {latency} times as long, surely less in "
+            "{faster} and surely more in {slower} of {all} cells.",
             error=f"{error:.0e}",
             latency=span(latency, 2),
             faster=faster,

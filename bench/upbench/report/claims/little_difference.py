@@ -16,13 +16,13 @@ from upbench.wording import Message, alternatives, listed, say, sentences
 TENTH = Effect(
     1.10,
     say(
-        "a factor of 1.1 in time or memory: what link order and the size of the environment can do to the same code "
-        "(Mytkowicz et al., ASPLOS 2009)"
+        "a factor of 1.1, in time what link order and the size of the environment variables can do to the same "
+        "code (Mytkowicz et al., ASPLOS 2009), and in memory the same"
     ),
 )
 DECIBEL = Effect(
     0.1,
-    say("0.1 dB of PSNR: what EDSR gains when it is run eight times and averaged (Lim et al., 2017)"),
+    say("0.1 dB of PSNR: what EDSR gains from eight turned and mirrored passes, averaged (Lim et al., 2017)"),
 )
 SHUFFLE, SHUFFLES = "subpixel", "subpixel"
 """The upsampler that the claim is about, and the family of those that are one as well."""
@@ -136,11 +136,11 @@ def _quality(run: QualityRun) -> list[_Aspect]:
     return [
         _Aspect(
             say("quality"), apart, near, len(found),
-            say("{differ} dB", differ=differ),
+            say("{differ} dB of PSNR", differ=differ),
             say(
-                "Networks that differ in the upsampler alone, trained alike, have {differ} dB more PSNR than the one "
-                "with sub-pixel convolution, surely more than 0.1 dB apart in {apart} of {all} comparisons and surely "
-                "less in {near}.",
+                "The PSNR of networks that differ in the upsampler alone, trained alike, less that of the one "
+                "with sub-pixel convolution is {differ} dB, surely more than 0.1 dB apart in {apart} of {all} "
+                "comparisons and surely less in {near}.",
                 differ=differ, apart=apart, near=near, all=len(found),
             ),
         )
@@ -164,7 +164,7 @@ LITTLE_DIFFERENCE = Claim(
     name="little-difference",
     text=say("PixelShuffle differs little from the others in quality, memory and speed."),
     label=say("PixelShuffle differs little"),
-    source=say("a widely read post, which does not say on what"),
+    source=say("a widely read post, which does not say on what machine, network or data"),
     needs=say("sub-pixel convolution and others timed in one cell, and networks trained with each"),
     effects=(TENTH, DECIBEL),
     rule=_judge,

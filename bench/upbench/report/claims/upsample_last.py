@@ -16,8 +16,8 @@ from upbench.wording import Message, say, sentences, series
 DETAIL = Effect(
     10**0.01 - 1,
     say(
-        "2.3 % of the high-frequency error: 0.1 dB, what EDSR gains when it is run eight times and averaged "
-        "(Lim et al., 2017)"
+        "2.3 % of the high-frequency error: 0.1 dB, what EDSR gains from eight turned and mirrored passes, "
+        "averaged (Lim et al., 2017)"
     ),
 )
 FIRST, LAST = "pre_upsampling", "subpixel"
@@ -108,8 +108,8 @@ def _detail(run: QualityRun) -> _Half | None:
         say("last recovers more detail in {more} of {all} comparisons", more=more, all=len(found)),
         sentences([
             say(
-                "High-frequency error, the last one lower by a share that matters in {more} of {all} comparisons and "
-                "higher by one in {less}:",
+                "Upsampling last has surely less high-frequency error, by enough to matter, in {more} of {all} "
+                "comparisons, and surely more in {less}:",
                 more=more, less=less, all=len(found),
             ),
             *(each.sentence for each in found),
@@ -142,7 +142,7 @@ def _compare(run: QualityRun, first: Contestant | None, last: Contestant | None)
         near=-matters <= difference.low and difference.high <= matters,
         sentence=say(
             "×{scale}, {league}: {early} first against {early_last} last at {step} steps, {first} against {last} at "
-            "the end (difference {low} to {high}).",
+            "the end (95 % interval of the difference {low} to {high}).",
             scale=first.scale,
             league=say("the same backbone") if first.league == "as practised" else say("equal FLOPs"),
             step=_early_step(run, first.id),
