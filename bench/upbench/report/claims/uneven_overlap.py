@@ -42,11 +42,7 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     kind, condition = _verdict(appears, stays)
     return Judgement(
         kind,
-        gist=say(
-            "phases {start} apart before and {end} after training; where the stride divides the kernel {even_start} "
-            "and {even_end}",
-            start=_percent(start), end=_percent(end), even_start=_percent(even_start), even_end=_percent(even_end),
-        ),
+        gist=say("phases {start} apart before training, {end} after", start=_percent(start), end=_percent(end)),
         figures=say(
             "{counts}. On a flat surface the phases of kernels that the stride does not divide lie {start} apart "
             "with random weights and {end} after training, those of kernels that it divides {even_start} and "
@@ -66,7 +62,7 @@ def _verdict(appears: bool, stays: bool) -> tuple[VerdictKind, Message | None]:
     if appears and stays:
         return "holds", None
     if appears:
-        return "holds only when", say("the network is not trained: training makes it invisible on flat surfaces")
+        return "holds only when", say("the network is untrained")
     return "does not hold", None
 
 
