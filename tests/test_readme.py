@@ -35,10 +35,12 @@ from upbench.report.evidence import gather
 from upbench.report.exact_section import findings
 from upbench.report.summary import summarise
 from upbench.report.tables import results_table
+from upbench.wording import Language
 from upsample import GuidedUpsampler as Guided
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
+CHINESE = (ROOT / "README.zh-CN.md").read_text()
 QUALITY = read_quality(ROOT / "results" / "quality.json")
 PAGE = ROOT / "docs" / "measured.md"
 MEASURED = " ".join(PAGE.read_text().split())
@@ -49,11 +51,27 @@ def reference() -> Run:
     return read_run(ROOT / "results" / "reference.json")
 
 
-def test_the_findings_are_those_of_the_reference_run(reference: Run) -> None:
+@pytest.mark.parametrize(("text", "language"), [(README, "en"), (CHINESE, "zh")], ids=["English", "Chinese"])
+def test_the_findings_are_those_of_the_reference_run(reference: Run, text: str, language: Language) -> None:
     evidence = gather([reference])
-    exhibits = Exhibits(evidence, read_quality(ROOT / "results" / "quality.json"))
-    for line in summarise(evidence, judge_claims(exhibits)):
-        assert f"\n• {line}\n" in README
+    for line in summarise(evidence, judge_claims(Exhibits(evidence, QUALITY))):
+        assert f"\n• {line.in_language(language)}\n" in text
+
+
+def test_both_readmes_have_the_same_commands_links_and_figures() -> None:
+    def commands(text: str) -> list[str]:
+        blocks = re.findall(r"```(?:sh|python)\n(.*?)```", text, re.DOTALL)
+        return [line.partition("#")[0].rstrip() for block in blocks for line in block.splitlines()]
+
+    def links(text: str) -> set[str]:
+        return set(re.findall(r"\]\(([^)]+)\)", text)) - {"README.md", "README.zh-CN.md"}
+
+    def figures(text: str) -> list[str]:
+        prose = re.sub(r"```.*?```", "", text, flags=re.DOTALL)
+        return sorted(re.findall(r"\d+\.\d+", prose))
+
+    for what in (commands, links, figures):
+        assert what(CHINESE) == what(README), what.__name__
 
 
 def test_the_sentences_between_the_charts_are_true(reference: Run) -> None:
