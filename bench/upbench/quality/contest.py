@@ -27,6 +27,7 @@ from upbench.quality import contestants, interpolations, lesson, pictures, readi
 from upbench.quality.contestants import Absent
 from upbench.quality.lesson import Curriculum, Lesson
 from upbench.quality.photographs import PHOTOGRAPHS
+from upbench.quality.views import checked_folder, held_out_views
 from upbench.records.quality_run import (
     Contestant,
     Picture,
@@ -101,10 +102,13 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
         KeyboardInterrupt: handed on; the journal is whole.
     """
     plan = _planned(settings)
+    folder = settings.curriculum.images
+    images = None if folder is None else checked_folder(folder, settings.scales)
     info, commit = machine.machine_info(), machine.commit_info()
     header = {
         "settings": asdict(settings),
         "tasks": list(plan.tasks),
+        "images": images,
         "fingerprint": machine.identity(info["fingerprint"]),
         "source": machine.source_digest(),
     }
@@ -117,6 +121,7 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
             **machine.provenance(),
             "asked": asked(header),
             "settings": asdict(settings),
+            "images": images,
             "machine_info": info,
             "commit_info": commit,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -140,14 +145,12 @@ def _planned(settings: QualitySettings) -> _Plan:
         _Task(_start_key(name, scale), starts.start_of, (name, scale), START_FLOPS)
         for name, scale in _of_starts(settings)
     ]
-    tasks += [_Task(_alone_key(each), lesson.enlarged, (each, settings.curriculum), 0.0) for each in alone]
+    tasks += [_Task(_alone_key(each), lesson.enlarge, (each, settings.curriculum), 0.0) for each in alone]
     for seed in _seeds(settings):
         for contestant in trained:
             asked = Lesson(contestant, seed, settings.curriculum, pictured=seed == settings.first_seed)
             work = BACKWARD * contestant.flops_per_pixel * lesson.pixels_per_step(contestant.scale)
-            tasks.append(
-                _Task(_lesson_key(contestant, seed), lesson.taught, (asked,), work * settings.curriculum.steps)
-            )
+            tasks.append(_Task(_lesson_key(contestant, seed), lesson.teach, (asked,), work * settings.curriculum.steps))
     for task in tasks:
         plan.tasks.setdefault(task.key, task)
     return plan
@@ -239,17 +242,21 @@ def _gathered(
         Training(each.contestant.id, settings.first_seed, outcome="unsupported", reason=each.reason)
         for each in plan.absent
     ]
+    curriculum = settings.curriculum
     for scale in settings.scales:
-        shown += pictures.originals(lesson.held_out_views(scale, settings.curriculum))
-    of_starts = [entries[_start_key(name, scale)]["value"] for name, scale in _of_starts(settings)]
+        for number, (name, view) in enumerate(held_out_views(scale, curriculum.kernel, curriculum.images)):
+            if number >= len(pictures.SHOWN) and curriculum.images is not None:
+                break
+            if pictures.is_shown(number, name, curriculum.images):
+                shown += pictures.originals(name, view)
     return QualityRun(
         contestants=(*plan.contestants, *(each.contestant for each in plan.absent)),
         trainings=(*trainings, *absent),
-        starts=tuple(Untrained(**value) for value in of_starts if value is not None),
+        starts=tuple(_untrained(name, scale, entries) for name, scale in _of_starts(settings)),
         pictures=tuple(shown),
         meters=readings.cards(),
         cards=_cards(plan.contestants, [name for name, _ in _of_starts(settings)]),
-        photographs=_photographs(settings),
+        photographs=_photographs(settings, facts["images"]),
         facts=facts,
     )
 
@@ -266,13 +273,19 @@ def _cards(competing: Sequence[Contestant], started: Sequence[str]) -> dict[str,
     }
 
 
-def _photographs(settings: QualitySettings) -> tuple[dict[str, Any], ...]:
-    own = settings.curriculum.images
-    shipped = tuple(asdict(each) for each in PHOTOGRAPHS if own is None or (settings.upsamplers and not each.held_out))
-    if own is None:
-        return shipped
-    views = lesson.held_out_views(settings.scales[0], settings.curriculum)
-    return (*shipped, *({"name": name, "package": own, "licence": "", "held_out": True} for name in views))
+def _untrained(name: str, scale: int, entries: Mapping[str, Mapping[str, Any]]) -> Untrained:
+    entry = entries[_start_key(name, scale)]
+    if entry["outcome"] != "ok":
+        return Untrained(name, scale, {}, entry["outcome"], entry["reason"])
+    return Untrained(**entry["value"])
 
 
-__all__ = ["QualitySettings", "judge_to_file"]
+def _photographs(settings: QualitySettings, images: Mapping[str, str] | None) -> tuple[dict[str, Any], ...]:
+    """Those that were learnt from or judged by; a folder's with a digest, as nobody else knows them."""
+    learnt_from = settings.quick or bool(settings.upsamplers)
+    shipped = [asdict(each) for each in PHOTOGRAPHS if (images is None if each.held_out else learnt_from)]
+    own = [
+        {"name": name, "package": settings.curriculum.images, "licence": "", "held_out": True, "digest": digest}
+        for name, digest in (images or {}).items()
+    ]
+    return (*shipped, *own)

@@ -12,8 +12,10 @@ from dataclasses import dataclass, replace
 
 import torch
 
+import upsample
+from upbench.errors import UsageError
 from upbench.meters.opcount import count_operators
-from upbench.quality.backbone import SmallNetwork
+from upbench.quality.backbone import FEATURES, SmallNetwork
 from upbench.quality.interpolations import INTERPOLATIONS
 from upbench.records.quality_run import Contestant, League, Placement
 
@@ -86,13 +88,19 @@ def full(scales: Sequence[int], names: Sequence[str] = COMPARED) -> tuple[list[C
     """Return all contestants and those that cannot compete.
 
     Raises:
-        UpsampleError: an upsampler is unknown, or cannot do a scale at all.
+        UsageError: an upsampler needs a guide, or is a whole network.
+        UnknownUpsamplerError: there is none of that name.
     """
     names = tuple(dict.fromkeys((YARDSTICK, *names)))
+    for name in names:
+        if issubclass(upsample.class_of(name), upsample.GuidedUpsampler) or upsample.card(name).kind == "network":
+            raise UsageError(f"{name} cannot stand in the networks that are trained: it needs a guide or is one.")
     present: list[Contestant] = []
     absent: list[Absent] = []
     for scale in scales:
-        own = [_practised(name, scale) for name in (*names, FIRST)]
+        able = [name for name in names if upsample.refusal(name, FEATURES, FEATURES, scale) is None]
+        absent += [_unable(name, scale) for name in names if name not in able]
+        own = [_practised(name, scale) for name in (*able, FIRST)]
         present += own
         for contestant in own:
             for league, size in _SIZES.items():
@@ -105,6 +113,11 @@ def full(scales: Sequence[int], names: Sequence[str] = COMPARED) -> tuple[list[C
                 elif matched is not contestant:
                     present.append(matched)
     return [*present, *(_overlaps() if 2 in scales else [])], absent
+
+
+def _unable(name: str, scale: int) -> Absent:
+    reason = str(upsample.refusal(name, FEATURES, FEATURES, scale))
+    return Absent(Contestant(name, scale, "as practised"), reason)
 
 
 def quick() -> list[Contestant]:
@@ -148,5 +161,6 @@ def _matched(
     width = round(NARROWEST + (wanted - narrow) / slope)
     asked = replace(contestant, league=league, backbone_width=max(width, NARROWEST))
     if width < NARROWEST:
+        asked = replace(asked, params=0, flops_per_pixel=0)
         return Absent(asked, f"its upsampler alone takes more than the whole network of {yardstick.upsampler} may")
     return costed(asked)

@@ -12,7 +12,7 @@ mean absolute error.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from copy import deepcopy
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -25,10 +25,10 @@ from upbench.quality.backbone import FEATURES
 from upbench.quality.contestants import network
 from upbench.quality.degradation import Kernel
 from upbench.quality.interpolations import Interpolated
-from upbench.quality.photographs import held_out_photographs, read_folder, training_photographs
-from upbench.quality.pictures import pictures_of
-from upbench.quality.readings import ModuleMeter
-from upbench.quality.views import View, look_at, middle, readings, view_of
+from upbench.quality.photographs import training_photographs
+from upbench.quality.pictures import is_shown, picture_of
+from upbench.quality.readings import ImageMeter, ModuleMeter
+from upbench.quality.views import WHITE, View, figures_of, held_out_views, look_at, view_of
 from upbench.records.quality_run import Contestant, Picture, Training
 
 LEARNING_RATE = 2e-3
@@ -70,62 +70,74 @@ class Lesson:
     pictured: bool
 
 
-def teach(lesson: Lesson) -> tuple[Training, list[Picture]]:
-    """Train and look; to be called in a process of its own, as it leaves torch with one thread."""
+class _Notes:
+    """What was seen of one contestant so far: a row of figures for each look, and pictures."""
+
+    def __init__(self, contestant: Contestant, curriculum: Curriculum, pictured: bool) -> None:
+        self.contestant, self.curriculum, self.pictured = contestant, curriculum, pictured
+        self.images: tuple[str, ...] = ()
+        self.rows: dict[str, list[tuple[float | None, ...]]] = {}
+        self.pictures: list[Picture] = []
+
+    def look(self, module: nn.Module, views: Iterable[tuple[str, View]], step: int, differentiate: bool) -> None:
+        """Look at every image, one after the other, as a folder's do not fit into memory at once."""
+        found: dict[str, dict[str, float | None]] = {}
+        for number, (name, view) in enumerate(views):
+            look = look_at(module, view, differentiate)
+            found[name] = figures_of(look)
+            if self.pictured and is_shown(number, name, self.curriculum.images):
+                self.pictures.append(picture_of(self.contestant, step, name, look))
+        self.images = tuple(found)
+        for meter in ImageMeter.registry:
+            self.rows.setdefault(meter, []).append(tuple(figures[meter] for figures in found.values()))
+        for meter, figure in _module_figures(module, self.contestant).items():
+            self.rows.setdefault(meter, []).append((figure,))
+
+    def entry(self, seed: int, steps: tuple[int, ...], seconds: float) -> dict[str, object]:
+        """All of it, as a journal keeps it."""
+        rows = {name: tuple(own) for name, own in self.rows.items()}
+        training = Training(self.contestant.id, seed, steps, self.images, rows, seconds)
+        return {"training": asdict(training), "pictures": [asdict(picture) for picture in self.pictures]}
+
+
+def teach(lesson: Lesson) -> dict[str, object]:
+    """Train and look; to be called in a process of its own, as it leaves torch with one thread.
+
+    Returns:
+        ``training`` and ``pictures`` as dictionaries, for a journal.
+    """
     began = time.monotonic()
     torch.set_num_threads(1)
     torch.manual_seed(lesson.seed)
-    learner, curriculum = network(lesson.contestant), lesson.curriculum
-    views = held_out_views(lesson.contestant.scale, curriculum)
+    learner, curriculum, scale = network(lesson.contestant), lesson.curriculum, lesson.contestant.scale
+    views = list(held_out_views(scale, curriculum.kernel, curriculum.images))
     optimiser = torch.optim.Adam(learner.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=curriculum.steps)
     patches = _patches(lesson)
-    seen: dict[str, list[tuple[float | None, ...]]] = {}
-    pictures: list[Picture] = []
+    shown = _Notes(lesson.contestant, curriculum, lesson.pictured)
+    unseen = _Notes(lesson.contestant, curriculum, pictured=False)
+    unseen.rows = shown.rows
     for step in range(curriculum.steps + 1):
         if step in curriculum.looked_at:
             at_an_end = step in (0, curriculum.steps)
-            looks = {name: look_at(learner, view, at_an_end) for name, view in views.items()}
-            for name, row in (readings(looks) | _module_readings(learner, lesson.contestant)).items():
-                seen.setdefault(name, []).append(row)
-            if lesson.pictured and at_an_end:
-                pictures += pictures_of(lesson.contestant, step, looks)
+            (shown if at_an_end else unseen).look(learner, views, step, differentiate=at_an_end)
         if step < curriculum.steps:
             small, original = next(patches)
             optimiser.zero_grad()
             F.l1_loss(learner(small), original).backward()
             optimiser.step()
             schedule.step()
-    training = Training(
-        contestant=lesson.contestant.id,
-        seed=lesson.seed,
-        steps=curriculum.looked_at,
-        images=tuple(views),
-        readings={name: tuple(rows) for name, rows in seen.items()},
-        seconds=time.monotonic() - began,
-    )
-    return training, pictures
+    return shown.entry(lesson.seed, curriculum.looked_at, time.monotonic() - began)
 
 
-def taught(lesson: Lesson) -> dict[str, object]:
-    """What :func:`teach` gives, as a journal keeps it."""
-    training, pictures = teach(lesson)
-    return {"training": asdict(training), "pictures": [asdict(picture) for picture in pictures]}
-
-
-def enlarged(contestant: Contestant, curriculum: Curriculum) -> dict[str, object]:
-    """What an interpolation alone makes of the held-out images, as a journal keeps it."""
+def enlarge(contestant: Contestant, curriculum: Curriculum) -> dict[str, object]:
+    """Look at what an interpolation alone makes of the held-out images; returns what :func:`teach` does."""
     began = time.monotonic()
     torch.set_num_threads(1)
-    module = Interpolated(contestant.upsampler, contestant.scale)
-    looks = {name: look_at(module, view) for name, view in held_out_views(contestant.scale, curriculum).items()}
-    rows = {name: (row,) for name, row in readings(looks).items()}
-    rows |= {name: ((meter.read(module, 1, contestant.scale),),) for name, meter in ModuleMeter.registry.items()}
-    training = Training(contestant.id, -1, (0,), tuple(looks), rows, time.monotonic() - began)
-    return {
-        "training": asdict(training),
-        "pictures": [asdict(picture) for picture in pictures_of(contestant, 0, looks)],
-    }
+    notes = _Notes(contestant, curriculum, pictured=True)
+    views = held_out_views(contestant.scale, curriculum.kernel, curriculum.images)
+    notes.look(Interpolated(contestant.upsampler, contestant.scale), views, 0, differentiate=False)
+    return notes.entry(-1, (0,), time.monotonic() - began)
 
 
 def pixels_per_step(scale: int) -> int:
@@ -138,23 +150,14 @@ def small_side(scale: int) -> int:
     return max(LEAST, PATCH // scale)
 
 
-def held_out_views(scale: int, curriculum: Curriculum) -> Mapping[str, View]:
-    """Return the images that networks are judged by: the middle of the kept photographs, or a folder's as they are."""
-    if curriculum.images is not None:
-        images = read_folder(curriculum.images)
-    else:
-        images = {name: middle(image) for name, image in held_out_photographs().items()}
-    return {name: view_of(image, scale, curriculum.kernel) for name, image in images.items()}
-
-
-def _module_readings(learner: nn.Module, contestant: Contestant) -> dict[str, tuple[float | None, ...]]:
-    """One figure each: of the upsampler for what is linear, of the whole network for what a flat surface gets."""
-    exact = deepcopy(learner).double()
-    found: dict[str, tuple[float | None, ...]] = {}
+def _module_figures(module: nn.Module, contestant: Contestant) -> dict[str, float | None]:
+    """Of the upsampler in a network where that is what a meter asks for, and of the whole where it is not."""
+    exact = deepcopy(module).double()
+    inside = exact.get_submodule("upsampler") if contestant.placement in ("inside", "last") else None
+    found: dict[str, float | None] = {}
     for name, meter in ModuleMeter.registry.items():
-        whole = meter.of_networks or contestant.placement == "first"
-        module, channels = (exact, 1) if whole else (exact.get_submodule("upsampler"), FEATURES)
-        found[name] = (meter.read(module, channels, contestant.scale),)
+        asked, channels = (exact, 1) if inside is None or meter.of_networks else (inside, FEATURES)
+        found[name] = meter.read(asked, channels, contestant.scale)
     return found
 
 
@@ -168,7 +171,7 @@ def _patches(lesson: Lesson) -> Iterator[tuple[Tensor, Tensor]]:
     scale = lesson.contestant.scale
     side = small_side(scale)
     views = [(view.small, view.original) for view in _training_views(scale, lesson.curriculum.kernel)]
-    planes = [tuple(torch.from_numpy(plane).float() / 255 for plane in pair) for pair in views]
+    planes = [tuple(torch.from_numpy(plane).float() / WHITE for plane in pair) for pair in views]
     generator = torch.Generator().manual_seed(lesson.seed)
 
     def drawn(below: int) -> int:

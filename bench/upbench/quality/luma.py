@@ -2,7 +2,8 @@
 
 Source: ITU-R BT.601; MATLAB's documentation of ``rgb2ycbcr``.
 
-Trap: luma from 0 to 255, as JPEG and most libraries have it, gives 1.3 dB less PSNR for the same images.
+Traps: luma from 0 to 255, as JPEG and most libraries have it, gives 1.3 dB less PSNR for the same images. A file with
+one channel is luma already, from 0 to 255, as the field's scripts take the grey images of Set14.
 """
 
 from __future__ import annotations
@@ -10,16 +11,16 @@ from __future__ import annotations
 import numpy as np
 
 from upbench.quality.look import Plane
-from upbench.quality.photographs import Rgb
+from upbench.quality.photographs import Pixels
 
 WEIGHTS = np.array([65.481, 128.553, 24.966]) / 255
 """Of red, green and blue from 0 to 255."""
 DARKEST = 16.0
 
 
-def luma(image: Rgb) -> Plane:
-    """Return Y of ``(H, W, 3)``, 16 to 235, in whole numbers."""
-    return rounded(image @ WEIGHTS + DARKEST)
+def luma(image: Pixels) -> Plane:
+    """Return Y of ``(H, W, 3)``, 16 to 235, in whole numbers; a grey image as it is."""
+    return rounded(image.astype(np.float64) if image.ndim == 2 else image @ WEIGHTS + DARKEST)
 
 
 def rounded(plane: Plane) -> Plane:

@@ -16,8 +16,11 @@ from skimage import data
 
 from upbench.errors import UsageError
 
-Rgb = npt.NDArray[np.uint8]
-"""An image of ``(H, W, 3)``."""
+Pixels = npt.NDArray[np.uint8]
+"""An image of ``(H, W, 3)``, or of ``(H, W)`` where it is grey."""
+
+ENDINGS = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp", ".ppm", ".pgm")
+"""Of files that are images without a doubt; Pillow would open more, documents among them."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,7 @@ class Photograph:
     licence: str
     held_out: bool
 
-    def read(self) -> Rgb:
+    def read(self) -> Pixels:
         """Return its pixels."""
         return read_image(_folder_of(self.package) / self.file)
 
@@ -61,12 +64,12 @@ PHOTOGRAPHS = (
 medical images."""
 
 
-def training_photographs() -> dict[str, Rgb]:
+def training_photographs() -> dict[str, Pixels]:
     """Return those that networks may learn from, by name."""
     return {each.name: each.read() for each in PHOTOGRAPHS if not each.held_out}
 
 
-def held_out_photographs() -> dict[str, Rgb]:
+def held_out_photographs() -> dict[str, Pixels]:
     """Return those that networks are judged by, by name."""
     return {each.name: each.read() for each in PHOTOGRAPHS if each.held_out}
 
@@ -81,27 +84,30 @@ def _folder_of(package: str) -> Path:
     return Path(found.origin).parent / "datasets" / "images"
 
 
-def read_image(file: Path) -> Rgb:
-    """Return an image file's pixels as RGB.
+def read_image(file: Path) -> Pixels:
+    """Return an image file's pixels: RGB, without transparency, or grey where it has but one channel.
 
     Raises:
-        UsageError: it is no image.
+        UsageError: it is no image, or one whose values are not whole numbers of 8 or 16 bits.
     """
     try:
         with Image.open(file) as image:
-            return np.asarray(image.convert("RGB"))
-    except (UnidentifiedImageError, OSError) as error:
+            if image.mode.startswith("I"):
+                return np.asarray((np.asarray(image, dtype=np.float64) / 257).round().clip(0, 255), dtype=np.uint8)
+            if image.mode == "F":
+                raise UsageError(f"{file} holds fractions; images of 8 or 16 bits can be judged.")
+            return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
+    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
         raise UsageError(f"{file} is no image that can be read: {error}.") from error
 
 
-def read_folder(folder: str | Path) -> dict[str, Rgb]:
-    """Return the images of a folder by their names, in alphabetical order.
+def files_of(folder: str | Path) -> list[Path]:
+    """Return the images of a folder in alphabetical order; hidden files are none.
 
     Raises:
-        UsageError: there are none, or one cannot be read.
+        UsageError: there are none.
     """
-    endings = Image.registered_extensions()
-    files = sorted(file for file in Path(folder).iterdir() if file.suffix.lower() in endings)
-    if not files:
-        raise UsageError(f"{folder} holds no images.")
-    return {file.name: read_image(file) for file in files}
+    found = [file for file in Path(folder).iterdir() if file.suffix.lower() in ENDINGS and file.name[0] != "."]
+    if not found:
+        raise UsageError(f"{folder} holds no images ({', '.join(ENDINGS)}).")
+    return sorted(found)

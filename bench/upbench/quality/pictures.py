@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
 
 import numpy as np
 from PIL import Image
 
 from upbench.quality.look import Look, Plane
+from upbench.quality.luma import rounded
 from upbench.quality.views import View
 from upbench.records.quality_run import Contestant, Picture
 
@@ -18,28 +18,23 @@ SHOWN = ("chelsea", "china")
 """The photographs that are shown; of a folder, its first two images."""
 
 
-def shown(images: Mapping[str, object]) -> list[str]:
-    """The images to show, out of these."""
-    return [name for name in SHOWN if name in images] or list(images)[: len(SHOWN)]
+def is_shown(number: int, name: str, folder: str | None) -> bool:
+    """Whether an image, the ``number``-th of those that networks are judged by, is one of those that are shown."""
+    return name in SHOWN if folder is None else number < len(SHOWN)
 
 
-def pictures_of(contestant: Contestant, step: int, looks: Mapping[str, Look]) -> list[Picture]:
-    """The middle of what a contestant made of the images that are shown."""
+def picture_of(contestant: Contestant, step: int, name: str, look: Look) -> Picture:
+    """The middle of what a contestant made of an image."""
+    return Picture(contestant.id, contestant.scale, name, step, png(middle_of(look.output)))
+
+
+def originals(name: str, view: View) -> list[Picture]:
+    """The same parts of an original and of its small image."""
+    small = middle_of(rounded(view.small.astype(np.float64)), SIDE // view.scale)
     return [
-        Picture(contestant.id, contestant.scale, name, step, png(middle_of(looks[name].output)))
-        for name in shown(looks)
+        Picture("original", view.scale, name, 0, png(middle_of(view.plane))),
+        Picture("small", view.scale, name, 0, png(small)),
     ]
-
-
-def originals(views: Mapping[str, View]) -> list[Picture]:
-    """The same parts of the originals and of the small images."""
-    found = []
-    for name in shown(views):
-        view = views[name]
-        small = middle_of(view.small, SIDE // view.scale)
-        found.append(Picture("original", view.scale, name, 0, png(middle_of(view.original))))
-        found.append(Picture("small", view.scale, name, 0, png(small)))
-    return found
 
 
 def middle_of(plane: Plane, side: int = SIDE) -> Plane:

@@ -29,6 +29,8 @@ SEEDS = 3
 SEEN = "chelsea"
 SIDE = 48
 """Of the small image whose peaks are looked for."""
+PHOTOGRAPH = 300
+"""Pixels of the shorter side of the one that is seen."""
 
 
 def able(scale: int) -> tuple[str, ...]:
@@ -54,7 +56,8 @@ def _readings(name: str, scale: int, seed: int) -> dict[str, float | None]:
     torch.manual_seed(seed)
     module = upsample.create(name, CHANNELS, CHANNELS, scale).double()
     of_module = {key: meter.read(module, CHANNELS, scale) for key, meter in ModuleMeter.registry.items()}
-    small, original = (_features(SIDE * size) for size in (1, scale))
+    side = min(SIDE, PHOTOGRAPH // scale)
+    small, original = (_features(side * size) for size in (1, scale))
     small.requires_grad_()
     output = module(small)
     (output - original).square().mean().backward()

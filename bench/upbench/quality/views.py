@@ -1,47 +1,85 @@
-"""Images as networks are given them: luma of an original, and of what is left when it is made small.
-
-The small image is made of the colour image and rounded to whole numbers, as the data sets of the field are stored; luma
-is taken of both.
-"""
+"""Images as networks are given them: luma of an original, and of what is left when it is made small."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
+from upbench.errors import UsageError
 from upbench.quality.degradation import Kernel, cropped_to_multiple, shrunk
 from upbench.quality.look import ImageMeter, Look, Plane
 from upbench.quality.luma import luma, rounded
-from upbench.quality.photographs import Rgb
+from upbench.quality.photographs import Pixels, files_of, held_out_photographs, read_image
 
 WINDOW = 240
 """Pixels of the middle of each photograph that networks are followed on; divisible by every usual scale."""
 
 WHITE = 255
 
+SSIM_WINDOW = 11
+
 
 @dataclass(frozen=True)
 class View:
-    """One image at one scale: luma of the original ``(sH, sW)`` and of the small image ``(H, W)``."""
+    """One image at one scale: luma of the original ``(sH, sW)`` and of the small image ``(H, W)``.
 
-    original: Plane
-    small: Plane
+    Both are kept small, as a folder may hold hundreds: whole numbers in 8 bits, and fractions in 32.
+    """
+
+    original: npt.NDArray[np.uint8]
+    small: npt.NDArray[np.float32]
     scale: int
+
+    @property
+    def plane(self) -> Plane:
+        """Luma of the original."""
+        return self.original.astype(np.float64)
 
     @property
     def input(self) -> Tensor:
         """The small image as networks take it, ``(1, 1, H, W)`` in [0, 1]."""
-        return as_batch(self.small)
+        return torch.from_numpy(self.small)[None, None] / WHITE
 
 
-def view_of(image: Rgb, scale: int, kernel: Kernel = "matlab") -> View:
-    """Make an image small and take luma of both."""
-    cropped = cropped_to_multiple(image, scale)
-    return View(luma(cropped), luma(shrunk(cropped, scale, kernel)), scale)
+def view_of(image: Pixels, scale: int, kernel: Kernel = "matlab") -> View:
+    """Take luma of an image and make it small."""
+    plane = cropped_to_multiple(luma(image), scale)
+    return View(plane.astype(np.uint8), shrunk(plane, scale, kernel).astype(np.float32), scale)
+
+
+def held_out_views(scale: int, kernel: Kernel, folder: str | None) -> Iterator[tuple[str, View]]:
+    """Yield the images that networks are judged by: the middle of the kept photographs, or a folder's as they are."""
+    if folder is None:
+        for name, image in held_out_photographs().items():
+            yield name, view_of(middle(image), scale, kernel)
+    else:
+        for file in files_of(folder):
+            yield file.name, view_of(read_image(file), scale, kernel)
+
+
+def checked_folder(folder: str, scales: tuple[int, ...]) -> dict[str, str]:
+    """Return a digest of each image of a folder, by name.
+
+    Raises:
+        UsageError: there are none, or one cannot be read or is too small to be judged at these scales.
+    """
+    found = {}
+    for file in files_of(folder):
+        least = max(max(SSIM_WINDOW + 3 * scale, 4 * scale * scale) for scale in scales)
+        height, width = read_image(file).shape[:2]
+        if min(height, width) < least:
+            raise UsageError(
+                f"{file} has {width}×{height} pixels; at scale {max(scales)} an image needs {least} at each side."
+            )
+        found[file.name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+    return found
 
 
 def as_batch(plane: Plane) -> Tensor:
@@ -55,7 +93,7 @@ def as_plane(image: Tensor) -> Plane:
     return rounded(plane * WHITE)
 
 
-def middle(image: Rgb, side: int = WINDOW) -> Rgb:
+def middle(image: Pixels, side: int = WINDOW) -> Pixels:
     """Return the middle of an image, at most ``side`` pixels high and wide."""
     top, left = (max(0, size - side) // 2 for size in image.shape[:2])
     return np.ascontiguousarray(image[top : top + side, left : left + side])
@@ -65,15 +103,15 @@ def look_at(network: nn.Module, view: View, differentiate: bool = False) -> Look
     """Enlarge a view; with ``differentiate`` also ask what gradient reaches the small image."""
     if not differentiate:
         with torch.no_grad():
-            return Look(as_plane(network(view.input)), view.original, view.scale)
+            return Look(as_plane(network(view.input)), view.plane, view.scale)
     small = view.input.requires_grad_()
     output = network(small)
-    (output - as_batch(view.original)).square().mean().backward()
+    (output - as_batch(view.plane)).square().mean().backward()
     assert small.grad is not None
     gradient: Plane = small.grad[0, 0].double().numpy()
-    return Look(as_plane(output), view.original, view.scale, gradient)
+    return Look(as_plane(output), view.plane, view.scale, gradient)
 
 
-def readings(looks: Mapping[str, Look]) -> dict[str, tuple[float | None, ...]]:
-    """Return what every meter says of each image, by the meter's name."""
-    return {name: tuple(meter.read(look) for look in looks.values()) for name, meter in ImageMeter.registry.items()}
+def figures_of(look: Look) -> dict[str, float | None]:
+    """Return what every meter says of an enlarged image, by the meter's name."""
+    return {name: meter.read(look) for name, meter in ImageMeter.registry.items()}

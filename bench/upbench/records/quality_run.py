@@ -106,11 +106,15 @@ class Untrained:
     Attributes:
         upsampler, scale: which.
         readings: by the meter's name, one figure, mean over seeds; None where a meter says nothing.
+        outcome: ``ok``, or why there are no readings.
+        reason: one sentence unless ``ok``.
     """
 
     upsampler: str
     scale: int
     readings: Mapping[str, float | None]
+    outcome: str = "ok"
+    reason: str | None = None
 
 
 @dataclass(frozen=True)
@@ -139,14 +143,16 @@ class MeterCard:
     Attributes:
         title: in English.
         unit: such as ``dB``; empty for a ratio.
-        better: ``higher``, ``lower``, or ``zero`` where the sign says in which direction it is off.
+        better: ``higher`` or ``lower``.
         about: one sentence: what it is.
+        ratio_of_energies: its figures are such, which JSON can hold at 0, and are shown in dB.
     """
 
     title: str
     unit: str
-    better: Literal["higher", "lower", "zero"]
+    better: Literal["higher", "lower"]
     about: str
+    ratio_of_energies: bool = False
 
 
 @dataclass(frozen=True)

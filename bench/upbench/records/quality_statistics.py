@@ -58,7 +58,8 @@ def paired_difference(run: QualityRun, a: str, b: str, meter: str, step: int = -
     ours, theirs = (at_the_end(run, each, meter, step) for each in (a, b))
     shared = [key for key in ours if key in theirs]
     seeds, images = sorted({seed for seed, _ in shared}), sorted({image for _, image in shared})
-    if len(shared) < 2 or len(shared) != len(seeds) * len(images):
+    too_few = len(seeds) < 2 or (len(images) < 2 and images != [""])
+    if too_few or len(shared) != len(seeds) * len(images):
         return None
     return crossed_interval(np.array([[ours[s, i] - theirs[s, i] for i in images] for s in seeds]))
 

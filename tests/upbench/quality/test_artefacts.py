@@ -18,7 +18,9 @@ import upsample
 from upbench.quality.interpolations import Interpolated
 from upbench.quality.look import Look, Plane
 from upbench.quality.photographs import held_out_photographs
+from upbench.quality.readings.displacement import Displacement
 from upbench.quality.readings.gain_spread import GainSpread
+from upbench.quality.readings.gradient_peaks import GradientPeaks
 from upbench.quality.readings.gradient_spread import GradientSpread
 from upbench.quality.readings.high_frequency import HighFrequency
 from upbench.quality.readings.phase_variance import PhaseVariance
@@ -115,15 +117,52 @@ def test_a_planted_checkerboard_is_a_peak_that_grows_with_it(photograph: Plane) 
 
 
 @pytest.mark.parametrize("period", [2, 3, 4])
-def test_a_pattern_of_any_period_is_found_and_its_strength_is_its_power(period: int) -> None:
+@pytest.mark.parametrize("direction", [(0, 1), (1, 0), (1, 1), (1, -1)])
+def test_a_pattern_in_any_direction_is_found_and_its_strength_is_its_power(
+    period: int, direction: tuple[int, int]
+) -> None:
     noise = np.random.default_rng(0).normal(size=(240, 240))
-    _, columns = np.indices(noise.shape)
-    found = [strongest_peak(noise + s * np.cos(2 * math.pi * columns / period), period) for s in (0, 1, 10)]
+    places = np.tensordot(direction, np.indices(noise.shape), 1)
+    found = [strongest_peak(noise + s * np.cos(2 * math.pi * places / period), period) for s in (0, 1, 10)]
     assert found[0] is not None
     assert found[1] is not None
     assert found[2] is not None
     assert found[0] < 30
     assert found[2] / found[1] == pytest.approx(100, rel=0.15)
+
+
+def test_a_planted_checkerboard_in_the_gradient_is_found(photograph: Plane) -> None:
+    rows, columns = np.indices((120, 120))
+    noise = np.random.default_rng(0).normal(size=(120, 120))
+    peaks = [
+        GradientPeaks().read(Look(photograph, photograph, 2, noise + strength * (-1.0) ** (rows + columns)))
+        for strength in (0, 1, 2)
+    ]
+    assert GradientPeaks().read(Look(photograph, photograph, 2)) is None
+    clean, *planted = (peak for peak in peaks if peak is not None)
+    assert clean < 15 < planted[0]
+    assert planted[1] - planted[0] == pytest.approx(20 * math.log10(2), abs=0.6)
+
+
+@pytest.mark.parametrize("side", [24, 31, 48, 64])
+def test_equal_noise_has_equal_spectra_and_another_has_not_at_any_size(side: int) -> None:
+    random = np.random.default_rng(0)
+    a, b = random.normal(size=(side, side)), random.normal(size=(side, side))
+    same, other = (RadialSpectrum().read(Look(plane, a, 2)) for plane in (a, b))
+    assert same == 0
+    assert other is not None
+    assert 0.02 < other < 1.5
+
+
+@pytest.mark.parametrize(("name", "away"), [("blur_shuffle", math.hypot(0.5, 0.5)), ("subpixel", 0), ("carafe", 0)])
+def test_what_an_input_pixel_changes_lies_in_its_place_but_for_a_blur(name: str, away: float) -> None:
+    assert Displacement().read(random_module(name, 16, 2), 16, 2) == pytest.approx(away, abs=0.06)
+
+
+def test_a_padding_that_is_one_less_moves_everything_by_a_pixel() -> None:
+    kernel = torch.ones(1, 1, 4, 4, dtype=torch.float64)
+    misplaced = Applied(lambda x: F.conv_transpose2d(x, kernel, stride=2)[:, :, :-2, :-2])
+    assert Displacement().read(misplaced, 1, 2) == pytest.approx(math.hypot(1, 1))
 
 
 @pytest.mark.parametrize("moved", [(1, 0), (0, -2), (2, 1)])
@@ -162,7 +201,7 @@ def test_equal_images_are_equal_in_every_way(photograph: Plane) -> None:
 
 def test_an_image_without_detail_has_a_high_frequency_error_of_one(photograph: Plane) -> None:
     spectrum = np.fft.fft2(photograph)
-    fine = np.hypot(*np.meshgrid(np.fft.fftfreq(240), np.fft.fftfreq(240))) > 0.25
+    fine = np.maximum(*np.abs(np.meshgrid(np.fft.fftfreq(240), np.fft.fftfreq(240)))) > 0.25
     smooth = np.real(np.fft.ifft2(np.where(fine, 0, spectrum)))
     assert HighFrequency().read(Look(smooth, photograph, 2)) == pytest.approx(1, abs=0.02)
     # Detail in the wrong place has the right power and twice the error.

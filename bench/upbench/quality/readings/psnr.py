@@ -16,7 +16,7 @@ from upbench.records.quality_run import MeterCard
 
 
 class Psnr(ImageMeter):
-    """In dB; None for equal images, whose PSNR is infinite."""
+    """In dB; None for equal images, whose PSNR is infinite, and where the border is all there is."""
 
     name = "psnr"
     card = MeterCard(
@@ -25,6 +25,6 @@ class Psnr(ImageMeter):
 
     def read(self, look: Look) -> float | None:
         original, output = (without_border(each, look.scale) for each in (look.original, look.output))
-        if np.array_equal(original, output):
+        if not original.size or np.array_equal(original, output):
             return None
         return float(peak_signal_noise_ratio(original, output, data_range=255))

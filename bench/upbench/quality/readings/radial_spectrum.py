@@ -27,4 +27,5 @@ class RadialSpectrum(ImageMeter):
 
     def read(self, look: Look) -> float | None:
         ours, theirs = (mean_by_radius(power(plane), BINS) for plane in (look.output, look.original))
-        return float(np.mean(np.abs(ours - theirs) / theirs)) if theirs.all() else None
+        there = theirs > 0
+        return float(np.mean(np.abs(ours - theirs)[there] / theirs[there])) if there.any() else None

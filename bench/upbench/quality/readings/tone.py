@@ -32,9 +32,10 @@ class Tone(ModuleMeter):
     name = "tone"
     card = MeterCard(
         "Tone",
-        "",
+        "dB",
         "lower",
-        "Energy of the pattern on a constant input against that of its mean: 0 is even, s²−1 random.",
+        "Energy of the pattern on a constant input against that of its mean: −∞ is even, 10·log10(s² − 1) random.",
+        ratio_of_energies=True,
     )
 
     def read(self, module: nn.Module, in_channels: int, scale: int) -> float | None:
