@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console
@@ -12,6 +13,13 @@ output = Console(highlight=False)
 errors = Console(stderr=True, highlight=False)
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
+
+
+class LanguageChoice(StrEnum):
+    """Values of ``--lang``."""
+
+    en = "en"
+    zh = "zh"
 
 
 def say(line: str, to: Console | None = None) -> None:

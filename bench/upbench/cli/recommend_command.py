@@ -31,13 +31,6 @@ class ObjectiveChoice(StrEnum):
     psnr = "psnr"
 
 
-class LanguageChoice(StrEnum):
-    """Values of ``--lang``."""
-
-    en = "en"
-    zh = "zh"
-
-
 def recommend(
     files: Annotated[list[Path], typer.Argument(exists=True, dir_okay=False, help="Runs, and records of quality.")],
     scale: Annotated[str, typer.Option(help="Such as 4, 1.5, or 1.5x2 for height and width.")],
@@ -57,7 +50,9 @@ def recommend(
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
     runtime: Annotated[str, typer.Option(help="eager, compiled, onnx, openvino.")] = "eager",
     step: Annotated[str, typer.Option(help="inference, training.")] = "inference",
-    lang: Annotated[LanguageChoice, typer.Option(help="In which language to answer.")] = LanguageChoice.en,
+    lang: Annotated[
+        console.LanguageChoice, typer.Option(help="In which language to answer.")
+    ] = console.LanguageChoice.en,
 ) -> None:
     """Which upsampler for a case, from records: with interpolation, its error, and what would change the answer.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -10,13 +9,6 @@ import typer
 
 from upbench.cli import console
 from upbench.errors import UsageError
-
-
-class LanguageChoice(StrEnum):
-    """Values of ``--lang``."""
-
-    en = "en"
-    zh = "zh"
 
 
 def report(
@@ -28,8 +20,9 @@ def report(
         Path, typer.Option("--output", file_okay=False, help="Folder for page, tables and charts.")
     ],
     lang: Annotated[
-        LanguageChoice, typer.Option(help="In which the page opens and its findings are printed; it holds both.")
-    ] = LanguageChoice.en,
+        console.LanguageChoice,
+        typer.Option(help="In which the page opens and its findings are printed; it holds both."),
+    ] = console.LanguageChoice.en,
     reference: Annotated[
         Path | None,
         typer.Option(exists=True, dir_okay=False, help="Records of quality to cite where yours cannot decide."),

@@ -113,7 +113,10 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
         "source": machine.source_digest(),
     }
     if resume and is_whole(output, header):
-        return read_quality(output)
+        whole = read_quality(output)
+        # What had no time then may have it now.
+        if all(training.outcome != "timeout" for training in whole.trainings):
+            return whole
     with Journal.open(output, header, resume) as journal:
         with watcher_for(console) as watcher:
             _work_off(plan, settings, journal, watcher)

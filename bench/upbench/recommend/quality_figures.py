@@ -18,6 +18,9 @@ from upbench.records.statistics import CONFIDENCE, Interval
 
 PSNR = "psnr"
 
+UNKNOWN_DB = 100.0
+"""Half the width of an interval that holds every PSNR that there is."""
+
 
 @dataclass(frozen=True)
 class Psnr:
@@ -31,11 +34,11 @@ class Psnr:
 
     @property
     def interval(self) -> Interval:
-        """Student's t over seeds; without width for one seed, which gives none."""
+        """Student's t over seeds; one seed says nothing of another, so that all the interval knows is its middle."""
         values = list(self.by_seed.values())
         centre = mean(values)
         if len(values) < 2:
-            return Interval(centre, centre, centre)
+            return Interval(centre - UNKNOWN_DB, centre, centre + UNKNOWN_DB)
         half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * scipy.stats.sem(values))
         return Interval(centre - half, centre, centre + half)
 

@@ -14,6 +14,7 @@ from upbench.errors import UserError
 from upbench.recommend import sentences
 from upbench.records.comparison import machine_differences, version_differences
 from upbench.records.quality_run import QualityRun, is_quality, read_quality
+from upbench.records.quality_statistics import most_telling
 from upbench.records.record import Run, read_run
 from upbench.wording import Message
 
@@ -28,7 +29,7 @@ class Sources:
 
     Attributes:
         runs: of one machine, the newest last.
-        quality: the newest records of quality, if any.
+        quality: the records of quality with the most trainings, if any.
         notes: on each file that does not count: why.
     """
 
@@ -65,9 +66,10 @@ def read(files: Sequence[Path]) -> Sources:
             notes.append(sentences.another_machine(str(file), str(newest_file), ", ".join(differences)))
         else:
             kept.append(run)
-    qualities.sort(key=lambda each: str(each[1].facts.get("measured_at", "")))
-    notes += [sentences.older_quality(str(file), str(qualities[-1][0])) for file, _ in qualities[:-1]]
-    return Sources(tuple(kept), qualities[-1][1] if qualities else None, tuple(notes))
+    quality = most_telling([run for _, run in qualities])
+    chosen = next((file for file, run in qualities if run is quality), None)
+    notes += [sentences.other_quality(str(file), str(chosen)) for file, _ in qualities if file != chosen]
+    return Sources(tuple(kept), quality, tuple(notes))
 
 
 def conditions_that_differ(newest: Run, run: Run) -> list[str]:

@@ -257,9 +257,9 @@ def another_machine(file: Text, newest: Text, differences: Text) -> Message:
     )  # fmt: skip
 
 
-def older_quality(file: Text, newest: Text) -> Message:
-    """A file that does not count."""
-    return say("{file} is left out: {newest} is newer.", file=file, newest=newest)
+def other_quality(file: Text, chosen: Text) -> Message:
+    """A file of quality that does not count."""
+    return say("{file} is passed over: {chosen} has more trainings, or newer ones.", file=file, chosen=chosen)
 
 
 def cannot_answer() -> Message:

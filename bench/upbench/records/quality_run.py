@@ -59,6 +59,10 @@ class Contestant:
     params: int = 0
     flops_per_pixel: int = 0
 
+    def __post_init__(self) -> None:
+        if not isinstance(self.options, Mapping):
+            raise ValueError("options")
+
     @property
     def id(self) -> str:
         """Unique in a run."""
@@ -231,7 +235,7 @@ def read_quality(path: Path) -> QualityRun:
         raise QualityFileError(f"{path} holds no records of quality of schema {SCHEMA}.")
     of_run = {"meters", "cards", "photographs", "contestants", "starts", "trainings", "pictures", KEY}
     try:
-        return QualityRun(
+        run = QualityRun(
             contestants=tuple(Contestant(**each) for each in document["contestants"]),
             trainings=tuple(Training.from_dict(each) for each in document["trainings"]),
             starts=tuple(Untrained(**each) for each in document["starts"]),
@@ -241,8 +245,34 @@ def read_quality(path: Path) -> QualityRun:
             photographs=tuple(document["photographs"]),
             facts={key: value for key, value in document.items() if key not in of_run},
         )
+        fault = _fault(run)
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise QualityFileError(f"{path} is damaged: a record lacks or garbles the field {error}.") from error
+    if fault is not None:
+        raise QualityFileError(f"{path} is damaged: {fault}.")
+    return run
+
+
+def _fault(run: QualityRun) -> str | None:
+    """What keeps a run from being shown, if anything: a name that nobody has, or figures that do not fit together."""
+    ids = {each.id for each in run.contestants}
+    for name in [each.upsampler for each in run.contestants] + [each.upsampler for each in run.starts]:
+        if "title" not in run.cards.get(name, ()):
+            return f"nothing says what {name} is called"
+    if any(card.better not in ("higher", "lower") for card in run.meters.values()):
+        return "a meter does not say which way is better"
+    if not all(isinstance(each.png, str) for each in run.pictures):
+        return "a picture is none"
+    for training in run.trainings:
+        if training.contestant not in ids:
+            return f"{training.contestant} was trained and is no contestant"
+        for meter, rows in training.readings.items():
+            widths = {1, len(training.images)}
+            fits = len(rows) == len(training.steps) and all(len(row) in widths for row in rows)
+            numbers = all(isinstance(figure, int | float | None) for row in rows for figure in row)
+            if meter not in run.meters or not fits or not numbers:
+                return f"the readings of {meter} of {training.contestant} do not fit its steps and images"
+    return None
 
 
 def final(training: Training, meter: str) -> Sequence[float | None]:

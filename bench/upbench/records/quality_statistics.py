@@ -9,6 +9,7 @@ Source: Searle, Casella & McCulloch, "Variance Components", 1992, chapter 4, wit
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import isfinite
 from statistics import mean
 
@@ -95,6 +96,16 @@ def _variance_of_mean(differences: npt.NDArray[np.float64], seeds: int, images: 
     if total <= 0:
         return 0.0, float("inf")
     return total / differences.size, total**2 / sum(square**2 / freedom for square, freedom in terms)
+
+
+def most_telling(runs: Sequence[QualityRun]) -> QualityRun | None:
+    """Of several runs the one to judge by: with the most trainings of networks, and of these the newest."""
+
+    def weight(run: QualityRun) -> tuple[int, str]:
+        trained = sum(training.outcome == "ok" and training.seed >= 0 for training in run.trainings)
+        return trained, str(run.facts.get("measured_at", ""))
+
+    return max(runs, key=weight, default=None)
 
 
 def in_league(run: QualityRun, upsampler: str, scale: int, league: League) -> Contestant | None:

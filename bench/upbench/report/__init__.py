@@ -10,6 +10,7 @@ from pathlib import Path
 
 from upbench.recommend.form import form_data
 from upbench.records.quality_run import QualityRun
+from upbench.records.quality_statistics import most_telling
 from upbench.records.record import Run
 from upbench.report.charts import write_charts
 from upbench.report.claims import Exhibits, judge_claims
@@ -39,7 +40,7 @@ def write_report(
     Args:
         runs: of one machine.
         output: a folder, made if need be.
-        quality: what was seen of images, a section each; the claims are judged by the last.
+        quality: what was seen of images, a section each; claims are judged by what has the most trainings.
         reference: what the committed reference saw of them, for what these runs cannot decide.
         language: of the findings returned, and in which the page opens; files of tables are in English.
 
@@ -47,7 +48,7 @@ def write_report(
         RecordError: the runs come from different machines, or hold nothing that was measured.
     """
     evidence = gather(runs)
-    own = Exhibits(evidence, quality[-1] if quality else None)
+    own = Exhibits(evidence, most_telling(quality))
     claims = judge_claims(own, Exhibits(quality=reference) if reference else None)
     findings = summarise(evidence, claims)
     output.mkdir(parents=True, exist_ok=True)

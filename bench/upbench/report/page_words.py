@@ -80,7 +80,6 @@ WORDS: dict[str, Message] = {
     "steps": say("training steps"),
     "better_higher": say("Higher is better."),
     "better_lower": say("Lower is better."),
-    "better_zero": say("0 is best."),
 }
 
 

@@ -153,7 +153,7 @@ def _decoded(picture: Picture) -> Plane | None:
             if image.width * image.height > MOST_PIXELS:
                 return None
             return np.asarray(image.convert("L"), dtype=np.float64)
-    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, ValueError):
+    except (binascii.Error, UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from statistics import mean
@@ -10,7 +10,7 @@ from typing import Any
 
 import pandas as pd
 
-from upbench.records.quality_run import Contestant, QualityRun, Training, Untrained
+from upbench.records.quality_run import Contestant, QualityRun, Training, Untrained, decibels
 from upbench.records.quality_statistics import in_league, mean_of, paired_difference
 from upbench.report.bilingual import visible
 from upbench.report.headings import heading
@@ -31,6 +31,7 @@ class QualitySection:
         starts: a row for each upsampler before training.
         meters: what each meter measures, in a sentence.
         failures: contestants without readings, and why.
+        photographs: that were learnt from or judged by, each with its licence.
         groups: pictures.
         facts: of the run, in a sentence.
         data: what the scripts draw curves from.
@@ -41,6 +42,7 @@ class QualitySection:
     starts: pd.DataFrame
     meters: Sequence[tuple[Message | str, Message]]
     failures: Sequence[Message]
+    photographs: Sequence[Message]
     groups: Sequence[PanelGroup]
     facts: Message
     data: dict[str, Any]
@@ -56,13 +58,19 @@ def _section(run: QualityRun, number: int) -> QualitySection:
     return QualitySection(
         contestants=_titled(run, pd.DataFrame([_row(run, each) for each in looked_at])),
         marks=[_marks(each) for each in looked_at],
-        starts=_titled(run, pd.DataFrame([_start(run, start) for start in run.starts])),
+        starts=_titled(run, pd.DataFrame([_start(run, start) for start in run.starts if start.outcome == "ok"])),
         meters=[(meter_title(run, name), _about(run, name)) for name in run.meters],
         failures=[
             say("{name}: {outcome}, {reason}", name=each.contestant, outcome=each.outcome, reason=each.reason or "–")
             for each in run.trainings
             if each.outcome != "ok"
+        ]
+        + [
+            say("{name}: {outcome}, {reason}", name=each.upsampler, outcome=each.outcome, reason=each.reason or "–")
+            for each in run.starts
+            if each.outcome != "ok"
         ],
+        photographs=[_credit(photograph) for photograph in run.photographs],
         groups=panel_groups(run),
         facts=say(
             "Measured {date} UTC: {command}",
@@ -122,9 +130,9 @@ def _row(run: QualityRun, contestant: Contestant) -> dict[str, Message | str]:
     }
     meters = _of_networks(run)
     if "psnr" in meters:
-        row["psnr"] = figure(mean_of(run, contestant.id, "psnr"))
+        row["psnr"] = _shown(run, "psnr", mean_of(run, contestant.id, "psnr"))
         row["PSNR against sub-pixel, dB"] = _difference(run, contestant)
-    row |= {name: figure(mean_of(run, contestant.id, name)) for name in meters if name != "psnr"}
+    row |= {name: _shown(run, name, mean_of(run, contestant.id, name)) for name in meters if name != "psnr"}
     row["params"] = f"{contestant.params:,}" if contestant.params else "–"
     row["FLOPs/px"] = f"{contestant.flops_per_pixel:,}" if contestant.flops_per_pixel else "–"
     row["seeds"] = str(len(_trainings(run, contestant)))
@@ -155,7 +163,7 @@ def _start(run: QualityRun, start: Untrained) -> dict[str, Message | str]:
     return {
         "upsampler": title,
         "scale": f"×{start.scale}",
-        **{name: figure(start.readings.get(name)) for name in of_starts},
+        **{name: _shown(run, name, start.readings.get(name)) for name in of_starts},
     }
 
 
@@ -192,10 +200,24 @@ def _curve(run: QualityRun, contestant: Contestant, meter: str) -> list[tuple[in
     found = []
     for index, step in enumerate(steps):
         read = [t.readings[meter][index] for t in _trainings(run, contestant) if len(t.readings.get(meter, ())) > index]
-        values = [value for row in read for value in row if value is not None and isfinite(value)]
+        given = [value for row in read for value in row]
+        if run.meters[meter].ratio_of_energies:
+            given = [decibels(value) for value in given]
+        values = [value for value in given if value is not None and isfinite(value)]
         if values:
             found.append((step, round(mean(values), 5)))
     return found
+
+
+def _credit(photograph: Mapping[str, Any]) -> Message:
+    """Which photograph, where it comes from and under which licence, and what it was for."""
+    known = {key: str(photograph.get(key) or "–") for key in ("name", "package", "licence")}
+    use = say("judged by") if photograph.get("held_out") else say("learnt from")
+    return say("{name} ({package}; {licence}): {use}", use=use, **known)
+
+
+def _shown(run: QualityRun, meter: str, value: float | None) -> str:
+    return figure(decibels(value) if run.meters[meter].ratio_of_energies else value)
 
 
 def figure(value: float | None) -> str:

@@ -118,7 +118,7 @@ def test_limits_are_kept_surely_perhaps_or_not() -> None:
         ("sure", "transposed"),
         ("looser", "subpixel"),
     ]
-    assert str(advice.changes[0]).startswith("With a limit of latency of 1.0")
+    assert str(advice.changes[0]).startswith("With 1.03 ms as the limit of latency")
     assert str(advice.changes[0]).endswith("transposed surely keeps it.")
     assert str(advice.answer[0]).startswith("None surely keeps the limits. Of those that may, transposed")
     none, advice = asked(run, Question(ASKED, limits={"memory": 50}))
@@ -144,7 +144,7 @@ def test_what_would_change_the_answer() -> None:
         Change("objective", "memory", None, "subpixel"),
     )
     assert list(map(str, advice.changes)) == [
-        "With a limit of peak memory below 300 B, transposed is out and subpixel is the answer.",
+        "With less than 300 B as the limit of peak memory, transposed is out and subpixel is the answer.",
         "If peak memory decided, subpixel would be the answer: 100 B.",
     ]
     _, advice = asked(in_one_cell(subpixel=(2e-3, 100)), Question(ASKED))
@@ -203,7 +203,7 @@ def test_psnr_is_asked_of_records_of_quality() -> None:
     found, advice = asked(run, question, quality)
     assert names(found) == ["subpixel"]
     assert Change("looser", "psnr", pytest.approx(27.475, abs=0.01), "transposed") in found.changes
-    assert any("on 2 photographs, by 3 trainings each" in str(note) for note in advice.notes)
+    assert any("on 2 photographs, trained 3 times with each upsampler" in str(note) for note in advice.notes)
     best, _ = asked(run, Question(ASKED, "psnr"), quality)
     assert names(best) == ["subpixel", "transposed"]
     assert best.leads[0].size == pytest.approx(1)

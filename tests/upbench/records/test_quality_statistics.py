@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,13 @@ from upbench.records.quality_run import (
     read_quality,
     write_quality,
 )
-from upbench.records.quality_statistics import crossed_interval, in_league, mean_of, paired_difference
+from upbench.records.quality_statistics import (
+    crossed_interval,
+    in_league,
+    mean_of,
+    most_telling,
+    paired_difference,
+)
 
 A = Contestant("subpixel", 2, "as practised", backbone_width=64)
 B = Contestant("transposed", 2, "as practised", backbone_width=64)
@@ -93,12 +100,55 @@ def test_only_what_both_have_seen_is_compared() -> None:
     assert paired_difference(run, A.id, B.id, "psnr") is None
 
 
-def test_with_one_seed_the_interval_is_students_over_images() -> None:
-    values = np.array([[0.1, 0.4, -0.2, 0.3, 0.5, 0.0]])
+def test_of_whole_networks_the_interval_is_students_over_seeds() -> None:
+    values = np.array([[0.1], [0.4], [-0.2], [0.3]])
     found = crossed_interval(values)
     assert found is not None
-    theirs = scipy.stats.ttest_1samp(values[0], 0).confidence_interval()
+    theirs = scipy.stats.ttest_1samp(values[:, 0], 0).confidence_interval()
     assert (found.low, found.high) == pytest.approx((theirs.low, theirs.high))
+
+
+def test_one_seed_or_one_image_says_nothing_of_others() -> None:
+    one_seed = run_of(trained(A, 0, (30.0, 25.0)), trained(B, 0, (29.0, 24.0)))
+    assert paired_difference(one_seed, A.id, B.id, "psnr") is None
+    rows = [trained(each, seed, (30.0 + seed, None)) for each in (A, B) for seed in (0, 1)]
+    assert paired_difference(run_of(*rows), A.id, B.id, "psnr") is None
+
+
+def test_the_run_with_the_most_trainings_tells_most_and_of_these_the_newest() -> None:
+    def run(count: int, day: str) -> QualityRun:
+        return replace(run_of(*(trained(A, seed, (1.0, 2.0)) for seed in range(count))), facts={"measured_at": day})
+
+    many, newer, few = run(3, "2026-01-01"), run(3, "2026-01-02"), run(1, "2026-01-03")
+    assert most_telling([many, newer, few]) is newer
+    assert most_telling([]) is None
+
+
+@pytest.mark.parametrize(
+    ("where", "value", "said"),
+    [
+        (("cards",), {}, "nothing says what subpixel is called"),
+        (("meters", "psnr", "better"), "<b>", "which way is better"),
+        (("pictures", 0, "png"), None, "a picture is none"),
+        (("trainings", 0, "readings", "psnr"), [[1.0, 2.0, 3.0]], "do not fit"),
+        (("trainings", 0, "readings", "psnr"), [["<script>", 2.0]], "do not fit"),
+        (("trainings", 0, "contestant"), "nobody", "is no contestant"),
+        (("contestants", 0, "options"), None, "options"),
+    ],
+)
+def test_a_run_that_does_not_fit_together_is_refused(
+    where: tuple[str | int, ...], value: object, said: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "quality.json"
+    write_quality(run_of(trained(A, 0, (1.0, 2.0))), file)
+    document = json.loads(file.read_text())
+    place = document
+    for key in where[:-1]:
+        place = place[key]
+    place[where[-1]] = value
+    file.write_text(json.dumps(document))
+    with pytest.raises(QualityFileError, match=said):
+        read_quality(file)
 
 
 @given(st.floats(0, 2), st.floats(0, 2), st.integers(0, 2**31 - 1))

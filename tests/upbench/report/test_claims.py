@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -109,27 +110,52 @@ def test_one_half_alone_is_not_the_whole_claim() -> None:
     assert str(recovered.verdict) == "holds only when the recovered detail is meant"
 
 
-def kernels(uneven: tuple[float, float], even: tuple[float, float]) -> Exhibits:
+def kernels(uneven: tuple[float, float], even: tuple[float, float], seeds: int = 2) -> Exhibits:
     def network(kernel: int, spread: tuple[float, float]) -> tuple[Contestant, list[Training]]:
-        readings = {"gain_spread": spread, "spectral_peaks": (50.0, 20.0)}
-        return trained("transposed", readings, placement="last", kernel_size=kernel)
+        contestant = Contestant("transposed", 2, "as practised", "last", {"kernel_size": kernel}, 64)
+        rows = {
+            "gain_spread": tuple((value,) for value in spread),
+            "spectral_peaks": tuple((value,) * len(IMAGES) for value in (50.0, 20.0)),
+        }
+        return contestant, [Training(contestant.id, seed, (0, 9), IMAGES, rows) for seed in range(seeds)]
 
     return Exhibits(quality=quality_of(network(3, uneven), network(4, even)))
 
 
 @pytest.mark.parametrize(
-    ("uneven", "kind"),
-    [((0.3, 0.02), "holds"), ((0.3, 0.001), "holds only when"), ((0.001, 0.001), "does not hold")],
+    ("uneven", "even", "verdict"),
+    [
+        ((0.3, 0.02), (0.3, 0.001), "holds"),
+        ((0.3, 0.001), (0.3, 0.001), "holds only when the network is untrained"),
+        ((0.001, 0.001), (0.3, 0.001), "does not hold"),
+        # Training makes it worse, of which nobody speaks.
+        ((0.02, 0.3), (0.3, 0.001), "does not hold"),
+        ((0.3, 0.02), (0.3, 0.02), "holds only when kernels that the stride divides are meant as well"),
+    ],
 )
-def test_overlap_must_be_seen_before_and_after_training(uneven: tuple[float, float], kind: str) -> None:
-    judgement = judged("uneven-overlap", kernels(uneven, (0.3, 0.001))).judgement
-    assert judgement.kind == kind
+def test_overlap_must_be_seen_before_and_after_training_and_come_from_the_kernel(
+    uneven: tuple[float, float], even: tuple[float, float], verdict: str
+) -> None:
+    judgement = judged("uneven-overlap", kernels(uneven, even)).judgement
+    assert str(judgement.verdict) == verdict
     assert "With a kernel of 3 and a stride of 2, 1 to 2 taps" in str(judgement.figures)
 
 
-def test_without_a_kernel_of_each_kind_overlap_is_not_judged() -> None:
+def test_without_a_kernel_of_each_kind_and_two_seeds_overlap_is_not_judged() -> None:
     only = trained("transposed", {"gain_spread": (0.3, 0.02)}, placement="last", kernel_size=3)
     assert judged("uneven-overlap", Exhibits(quality=quality_of(only))).judgement.kind == "not enough evidence"
+    once = kernels((0.3, 0.02), (0.3, 0.001), seeds=1)
+    assert judged("uneven-overlap", once).judgement.kind == "not enough evidence"
+
+
+def test_one_seed_decides_nothing_of_quality() -> None:
+    run = detail((1.5, 1.0, 0.9, 0.9), (1.4, 0.9, 0.8, 0.8))
+    once = replace(run, trainings=tuple(each for each in run.trainings if each.seed == 0))
+    assert judged("upsample-last", Exhibits(quality=once)).judgement.kind == "not enough evidence"
+
+
+def test_a_network_that_was_looked_at_twice_is_judged_by_its_end() -> None:
+    assert judged("upsample-last", Exhibits(quality=detail((1.5, 0.9), (1.4, 0.8)))).judgement.kind == "holds only when"
 
 
 @given(st.integers(1, 12), st.integers(1, 6))
@@ -161,6 +187,7 @@ def timed_little(factor: float, memory: int) -> Exhibits:
         (1.01, 3000, 31.0, 0.01, "holds only when speed is meant"),
         # 0.05 dB, known to ±0.1: nothing about quality can be said.
         (3.0, 3000, 30.05, 3.0, "does not hold"),
+        (1.01, 3000, 30.05, 3.0, "holds only when speed is meant, as far as this run can tell"),
     ],
 )
 def test_pixel_shuffle_differs_little_if_all_three_do(
@@ -201,3 +228,30 @@ def test_what_this_run_cannot_decide_has_the_references_verdict_beside_it() -> N
     assert undecided.reference.kind == "holds only when"
     decided = judged("four-small-kernels", timed(), timed())
     assert decided.judgement.kind == "holds"
+    assert decided.judgement.caveat is not None
+    assert decided.reference is None
+    # A reference that does not know either is not cited.
+    assert judged("upsample-last", Exhibits(), reference).reference is None
+
+
+def test_rivals_of_which_one_is_near_and_one_vague_do_not_make_some_differ() -> None:
+    near = trained("nearest_conv", {"psnr": (20.0, 30.01)}, wobble=0.01)
+    vague = trained("transposed", {"psnr": (20.0, 30.05)}, wobble=3.0)
+    run = quality_of(trained("subpixel", {"psnr": (20.0, 30.0)}, wobble=0), near, vague)
+    assert judged("little-difference", Exhibits(quality=run)).judgement.kind == "not enough evidence"
+
+
+def test_a_run_in_which_no_rival_can_be_trusted_is_none_of_speed() -> None:
+    records = [measured(case("subpixel"), [1e-3] * 5), measured(case("transposed"), [1e-3, 9e-3, 3e-3, 1e-3])]
+    found = judged("little-difference", Exhibits(gather([run_of(records)]), psnrs(30.01, wobble=0.01)))
+    assert str(found.judgement.verdict) == "holds only when quality is meant"
+    assert str(found.judgement.open) == "Speed and memory were not measured here."
+
+
+def test_numbers_of_16_bits_are_no_evidence_against_the_same_output() -> None:
+    records = [
+        measured(case("transposed", dtype="bfloat16"), [1e-3] * 5, definition_error=0.01),
+        measured(case("transposed_phases", dtype="bfloat16"), [1e-3] * 5, definition_error=0.01),
+    ]
+    found = judged("four-small-kernels", Exhibits(gather([run_of(records)])))
+    assert found.judgement.kind == "not enough evidence"

@@ -29,9 +29,7 @@ def judge_claims(exhibits: Exhibits, reference: Exhibits | None = None) -> list[
         return judged
     beside = [claim.judge(reference).judgement for claim in CLAIMS]
     return [
-        replace(own, reference=other)
-        if own.judgement.kind == "not enough evidence" or own.judgement.open is not None
-        else own
+        replace(own, reference=other) if own.judgement.undecided and other.kind != "not enough evidence" else own
         for own, other in zip(judged, beside, strict=True)
     ]
 

@@ -49,7 +49,8 @@ class Judgement:
         gist: the one figure behind it.
         figures: a sentence or two with all of them.
         condition: with ``holds only when``, when.
-        open: what could not be said, or must be known to read the figures.
+        open: what this run could not say, which a reference may.
+        caveat: what must be known to read the figures.
     """
 
     kind: VerdictKind
@@ -57,6 +58,12 @@ class Judgement:
     figures: Message
     condition: Message | None = None
     open: Message | None = None
+    caveat: Message | None = None
+
+    @property
+    def undecided(self) -> bool:
+        """Whether the claim, or a part of it, remains open."""
+        return self.kind == "not enough evidence" or self.open is not None
 
     @property
     def verdict(self) -> Message:

@@ -27,6 +27,8 @@ DECIBEL = Effect(
 SHUFFLE, SHUFFLES = "subpixel", "subpixel"
 """The upsampler that the claim is about, and the family of those that are one as well."""
 
+ASPECTS = 3
+
 MOST, NEARLY_ALL = 0.5, 0.95
 """Shares of the comparisons: where more than the first are apart they differ, where the second are near, little."""
 
@@ -65,12 +67,16 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     ]
     if not aspects:
         return None
-    kind, condition = _verdict(aspects, whole=exhibits.evidence is not None and exhibits.quality is not None)
+    kind, condition = _verdict(aspects, whole=len(aspects) == ASPECTS)
+    known = {str(each.name) for each in aspects}
     missing = None
-    if exhibits.quality is None:
+    if "quality" not in known:
         missing = say("Quality was not measured here.")
-    elif exhibits.evidence is None:
+    elif "speed" not in known:
         missing = say("Speed and memory were not measured here.")
+    elif any(each.vague for each in aspects):
+        vague = alternatives([each.name for each in aspects if each.vague])
+        missing = say("Most differences in {aspects} may matter or not.", aspects=vague)
     return Judgement(
         kind,
         gist=listed([each.gist for each in aspects]),
@@ -86,12 +92,15 @@ def _verdict(aspects: list[_Aspect], whole: bool) -> tuple[VerdictKind, Message 
     if whole and len(little) == len(aspects):
         return "holds", None
     if little:
-        return "holds only when", say("{aspects} is meant", aspects=alternatives([each.name for each in little]))
+        names = alternatives([each.name for each in little])
+        if all(each.little or each.much for each in aspects):
+            return "holds only when", say("{aspects} is meant", aspects=names)
+        return "holds only when", say("{aspects} is meant, as far as this run can tell", aspects=names)
     if any(each.much for each in aspects):
         return "does not hold", None
-    if any(each.vague for each in aspects):
-        return "not enough evidence", None
-    return "holds only when", say("the others are chosen with care: some differ and some do not")
+    if any(each.apart for each in aspects) and any(each.near for each in aspects):
+        return "holds only when", say("the others are chosen with care: some differ and some do not")
+    return "not enough evidence", None
 
 
 def _cost(evidence: Evidence) -> list[_Aspect]:

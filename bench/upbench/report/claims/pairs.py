@@ -30,10 +30,10 @@ def latency_ratios(evidence: Evidence, pairs: Sequence[tuple[Record, Record]]) -
     return [found.ratio.estimate for a, b in pairs if (found := evidence.compare(a, b)) is not None]
 
 
-def surely_longer(evidence: Evidence, a: Record, b: Record, factor: float = 1.0) -> bool:
-    """Whether A takes certainly more than ``factor`` times as long as B."""
+def surely_longer(evidence: Evidence, a: Record, b: Record) -> bool:
+    """Whether A takes certainly longer than B."""
     comparison = evidence.compare(a, b)
-    return comparison is not None and comparison.ratio.low > factor
+    return comparison is not None and comparison.ratio.low > 1
 
 
 def span(values: Sequence[float], digits: int = 1) -> Message:

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import mean
 
+import numpy as np
+
 from upbench.records.quality_run import Contestant, QualityRun
-from upbench.records.quality_statistics import at_the_end, mean_of
+from upbench.records.quality_statistics import at_the_end, crossed_interval, mean_of
+from upbench.records.statistics import Interval
 from upbench.report.claims.claim import Claim, Effect, Exhibits, Judgement, VerdictKind
 from upbench.report.claims.pairs import span
 from upbench.wording import Message, say
@@ -27,6 +31,16 @@ def overlaps(kernel: int, stride: int) -> list[int]:
     return [len(range(phase, kernel, stride)) for phase in range(stride)]
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Kernels of one kind: the phase gain spread of every training before and after it, and over seeds."""
+
+    before: list[float]
+    after: list[float]
+    start: Interval
+    end: Interval
+
+
 def _judge(exhibits: Exhibits) -> Judgement | None:
     run = exhibits.quality
     if run is None:
@@ -34,45 +48,66 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     last = [each for each in run.contestants if each.placement == "last" and "kernel_size" in each.options]
     uneven = [each for each in last if each.options["kernel_size"] % each.scale]
     even = [each for each in last if not each.options["kernel_size"] % each.scale]
-    spreads = {group: _spreads(run, own) for group, own in (("uneven", uneven), ("even", even))}
-    if not all(start and end for start, end in spreads.values()):
+    groups = [_group(run, own) for own in (uneven, even)]
+    if groups[0] is None or groups[1] is None:
         return None
-    (start, end), (even_start, even_end) = spreads["uneven"], spreads["even"]
-    appears, stays = mean(start) > VISIBLE.size, mean(end) > VISIBLE.size
-    kind, condition = _verdict(appears, stays)
+    kind, condition = _verdict(groups[0], groups[1])
+    spans = [_percent(values) for group in (groups[0], groups[1]) for values in (group.before, group.after)]
     return Judgement(
         kind,
-        gist=say("phases {start} apart before training, {end} after", start=_percent(start), end=_percent(end)),
+        gist=say("phases {start} apart before training, {end} after", start=spans[0], end=spans[1]),
         figures=say(
             "{counts}. On a flat surface the phases of kernels that the stride does not divide lie {start} apart "
             "with random weights and {end} after training, those of kernels that it divides {even_start} and "
-            "{even_end}: random weights are uneven either way. Spectral peaks on held-out images fall from {peaks} to "
-            "{peaks_end} dB, and from {even_peaks} to {even_peaks_end} dB; bicubic interpolation has {control} dB.",
+            "{even_end}. Spectral peaks on held-out images fall from {peaks} to {peaks_end} dB, and from {even_peaks} "
+            "to {even_peaks_end} dB; bicubic interpolation has {control} dB.",
             counts=_counts(uneven),
-            start=_percent(start), end=_percent(end), even_start=_percent(even_start), even_end=_percent(even_end),
+            start=spans[0], end=spans[1], even_start=spans[2], even_end=spans[3],
             peaks=_peaks(run, uneven, START), peaks_end=_peaks(run, uneven),
             even_peaks=_peaks(run, even, START), even_peaks_end=_peaks(run, even), control=_control(run),
         ),
         condition=condition,
-        open=say("Of networks that learn to reproduce images; those that learn from an adversary were not trained."),
+        caveat=say("Of networks that learn to reproduce images; those that learn from an adversary were not trained."),
     )  # fmt: skip
 
 
-def _verdict(appears: bool, stays: bool) -> tuple[VerdictKind, Message | None]:
-    if appears and stays:
-        return "holds", None
-    if appears:
+def _verdict(uneven: _Group, even: _Group) -> tuple[VerdictKind, Message | None]:
+    """It must be seen before training and after it, be less after it, and be more than where the stride divides."""
+    if uneven.start.high < VISIBLE.size:
+        return "does not hold", None
+    if uneven.start.low > VISIBLE.size and uneven.end.high < VISIBLE.size:
         return "holds only when", say("the network is untrained")
-    return "does not hold", None
+    if uneven.end.low > uneven.start.high:
+        return "does not hold", None
+    seen = uneven.start.low > VISIBLE.size and uneven.end.low > VISIBLE.size and uneven.end.high < uneven.start.low
+    if seen and uneven.end.low > even.end.high:
+        return "holds", None
+    if seen and even.end.low > VISIBLE.size:
+        return "holds only when", say("kernels that the stride divides are meant as well")
+    return "not enough evidence", None
 
 
-def _spreads(run: QualityRun, contestants: Iterable[Contestant]) -> tuple[list[float], list[float]]:
-    """The phase gain spread of every training, before it and after it."""
-    ids = [each.id for each in contestants]
-    before, after = (
-        [value for id in ids for value in at_the_end(run, id, "gain_spread", step).values()] for step in (START, -1)
+def _group(run: QualityRun, contestants: Sequence[Contestant]) -> _Group | None:
+    """None where fewer than two seeds were trained."""
+    looks = [
+        [
+            (seed, value)
+            for each in contestants
+            for (seed, _), value in at_the_end(run, each.id, "gain_spread", step).items()
+        ]
+        for step in (START, -1)
+    ]
+    seeds = sorted({seed for look in looks for seed, _ in look})
+    if len(seeds) < 2:
+        return None
+    before, after = ([value for _, value in look] for look in looks)
+    start, end = (
+        crossed_interval(np.array([[mean(value for own, value in look if own == seed)] for seed in seeds]))
+        for look in looks
     )
-    return before, after
+    assert start is not None
+    assert end is not None
+    return _Group(before, after, start, end)
 
 
 def _counts(contestants: Sequence[Contestant]) -> Message:

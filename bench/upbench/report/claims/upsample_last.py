@@ -44,6 +44,8 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
         missing = say("What it costs was not measured here.")
     elif detail is None:
         missing = say("Whether it also recovers more high-frequency detail as training goes on was not measured here.")
+    elif detail.holds is None:
+        missing = say("Whether it recovers more is not certain: the images and seeds disagree.")
     return Judgement(
         kind,
         gist=series([half.gist for half in halves]),
@@ -88,7 +90,7 @@ def _cost(evidence: Evidence) -> _Half | None:
 
 
 def _detail(run: QualityRun) -> _Half | None:
-    """Against the same backbone, and against one made so narrow that it takes as many FLOPs."""
+    """Against the same backbone, and against one made so narrow that it takes as many FLOPs; the end is judged."""
     found = [
         compared
         for scale in sorted({each.scale for each in run.contestants})
@@ -101,8 +103,8 @@ def _detail(run: QualityRun) -> _Half | None:
         return None
     more = sum(each.more for each in found)
     less = sum(each.less for each in found)
-    vague = any(not (each.more or each.less or each.near) for each in found)
-    holds = True if more == len(found) else None if vague and not less else False
+    alike = all(each.near for each in found)
+    holds = True if more == len(found) else False if less or alike else None
     return _Half(
         holds,
         say("last recovers more detail in {more} of {all} comparisons", more=more, all=len(found)),
@@ -136,18 +138,19 @@ def _compare(run: QualityRun, first: Contestant | None, last: Contestant | None)
     if difference is None or ours is None or theirs is None:
         return None
     matters = DETAIL.size * ours
+    early = _early(run, first.id)
     return _Compared(
-        more=difference.low > 0 and difference.estimate > matters,
-        less=difference.high < 0 and -difference.estimate > matters,
+        more=difference.low > matters,
+        less=difference.high < -matters,
         near=-matters <= difference.low and difference.high <= matters,
         sentence=say(
             "×{scale}, {league}: {early} first against {early_last} last at {step} steps, {first} against {last} at "
             "the end (95 % interval of the difference {low} to {high}).",
             scale=first.scale,
             league=say("the same backbone") if first.league == "as practised" else say("equal FLOPs"),
-            step=_early_step(run, first.id),
-            early=_figure(mean_of(run, first.id, "high_frequency", EARLY)),
-            early_last=_figure(mean_of(run, last.id, "high_frequency", EARLY)),
+            step=next(each.steps[early] for each in run.trainings if each.contestant == first.id and each.steps),
+            early=_figure(mean_of(run, first.id, "high_frequency", early)),
+            early_last=_figure(mean_of(run, last.id, "high_frequency", early)),
             first=_figure(theirs),
             last=_figure(ours),
             low=f"{difference.low:+.3f}",
@@ -156,13 +159,10 @@ def _compare(run: QualityRun, first: Contestant | None, last: Contestant | None)
     )
 
 
-EARLY = -3
-"""Index of a look while the networks still learn: a quarter of the training."""
-
-
-def _early_step(run: QualityRun, id: str) -> int:
+def _early(run: QualityRun, id: str) -> int:
+    """The index of a look while the network still learns: a quarter of the training, if it was looked at then."""
     steps = next(each.steps for each in run.trainings if each.contestant == id and each.steps)
-    return steps[max(EARLY, -len(steps))]
+    return max(0, len(steps) - 3)
 
 
 def _figure(value: float | None) -> str:
