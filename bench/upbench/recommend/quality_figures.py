@@ -18,8 +18,8 @@ from upbench.records.statistics import CONFIDENCE, Interval
 
 PSNR = "psnr"
 
-UNKNOWN_DB = 100.0
-"""Half the width of an interval that holds every PSNR that there is."""
+FEWEST_SEEDS = 2
+"""One training says nothing of another."""
 
 
 @dataclass(frozen=True)
@@ -27,18 +27,17 @@ class Psnr:
     """Of one upsampler at one scale, in dB.
 
     Attributes:
-        by_seed: the mean over images, by the seed; those who share a seed have seen the same data in the same order.
+        by_seed: the mean over images, by the seed, of which there are two at least; those who share one have seen the
+            same data in the same order.
     """
 
     by_seed: Mapping[str, float]
 
     @property
     def interval(self) -> Interval:
-        """Student's t over seeds; one seed says nothing of another, so that all the interval knows is its middle."""
+        """Student's t over seeds."""
         values = list(self.by_seed.values())
         centre = mean(values)
-        if len(values) < 2:
-            return Interval(centre - UNKNOWN_DB, centre, centre + UNKNOWN_DB)
         half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * scipy.stats.sem(values))
         return Interval(centre - half, centre, centre + half)
 
@@ -74,7 +73,7 @@ def quality_figures(run: QualityRun) -> QualityFigures:
         where: tuple[str, Scale] = (contestant.upsampler, contestant.scale)
         own = _trainings(run.trainings, contestant) if where not in found else []
         by_seed = {str(training.seed): value for training in own if (value := _mean(training)) is not None}
-        if by_seed:
+        if len(by_seed) >= FEWEST_SEEDS:
             found[where] = Psnr(by_seed)
             images |= {image for training in own for image in training.images}
     return QualityFigures(found, len(images), max((len(each.by_seed) for each in found.values()), default=0))

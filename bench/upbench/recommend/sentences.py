@@ -11,7 +11,7 @@ REASONS = {
     "outside": say("outside of what was measured, and nothing is extrapolated"),
     "no error": say("too few measured cases lie between others to state the error of interpolation"),
     "not measured": say("not measured in these surroundings"),
-    "no quality": say("not in the records of quality"),
+    "no quality": say("not in the records of quality with two trainings or more"),
     "unstable": say("measured, but the launches disagree"),
     "failed": say("tried, but it did not run to an end"),
     "unsupported": say("cannot do this scale or case"),

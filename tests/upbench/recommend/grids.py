@@ -9,7 +9,7 @@ from typing import Any
 
 from tests.upbench.synthetic import FINGERPRINT, measured, run_of
 from upbench.cases.case import Case, Cell
-from upbench.records.quality_run import Contestant, QualityRun, Training
+from upbench.records.quality_run import Contestant, MeterCard, QualityRun, Training
 from upbench.records.record import Record, Run
 
 SIZES = ((24, 24), (48, 48), (96, 96), (192, 192))
@@ -76,4 +76,6 @@ def quality_of(psnr: Mapping[str, Sequence[float]], scale: int = 4, **facts: Any
         for each in contestants
         for seed, value in enumerate(psnr[each.upsampler])
     )
-    return QualityRun(contestants, trainings, (), (), {}, {}, (), facts)
+    meters = {"psnr": MeterCard("PSNR", "dB", "higher", "It.")}
+    cards = {name: {"title": name} for name in psnr}
+    return QualityRun(contestants, trainings, (), (), meters, cards, (), facts)

@@ -21,10 +21,8 @@ def test_psnr_is_the_mean_of_the_last_step_with_students_interval_over_seeds() -
     assert (found.photographs, found.seeds, found.rivals(4)) == (2, 3, 0)
 
 
-def test_one_seed_gives_no_interval() -> None:
-    psnr = quality_figures(quality_of({"subpixel": (28.0,)})).psnr("subpixel", "subpixel", 4)
-    assert psnr is not None
-    assert psnr.interval.low == psnr.interval.high == 28.0
+def test_one_seed_says_nothing() -> None:
+    assert quality_figures(quality_of({"subpixel": (28.0,)})).psnr("subpixel", "subpixel", 4) is None
 
 
 def test_other_leagues_places_and_failed_trainings_do_not_count() -> None:

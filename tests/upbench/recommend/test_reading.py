@@ -78,12 +78,14 @@ def test_without_a_run_it_is_said_how_to_measure_one(tmp_path: Path) -> None:
         read([tmp_path / "other.json"])
 
 
-def test_of_records_of_quality_the_newest_count(tmp_path: Path) -> None:
-    for day in (1, 2):
-        write_quality(quality_of({"subpixel": (28.0,)}, measured_at=f"2026-01-0{day}"), tmp_path / f"q{day}.json")
-    found = read([tmp_path / "q2.json", written(tmp_path / "run.json", 1), tmp_path / "q1.json"])
+def test_of_records_of_quality_those_with_the_most_trainings_count_and_of_these_the_newest(tmp_path: Path) -> None:
+    for day, seeds in ((1, 2), (2, 2), (3, 1)):
+        run = quality_of({"subpixel": (28.0,) * seeds}, measured_at=f"2026-01-0{day}")
+        write_quality(run, tmp_path / f"q{day}.json")
+    files = [tmp_path / f"q{day}.json" for day in (1, 2, 3)]
+    found = read([*files, written(tmp_path / "run.json", 1)])
     assert found.quality is not None
     assert found.quality.facts["measured_at"] == "2026-01-02"
     assert [str(note) for note in found.notes] == [
-        f"{tmp_path / 'q1.json'} is left out: {tmp_path / 'q2.json'} is newer."
+        f"{file} is passed over: {files[1]} has more trainings, or newer ones." for file in (files[0], files[2])
     ]
