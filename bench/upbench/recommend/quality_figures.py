@@ -23,7 +23,7 @@ FEWEST_SEEDS = 2
 
 
 @dataclass(frozen=True)
-class Psnr:
+class TrainedPsnr:
     """Of one upsampler at one scale, in dB.
 
     Attributes:
@@ -52,11 +52,11 @@ class QualityFigures:
         seeds: how many trainings each has had, the most of any.
     """
 
-    of: Mapping[tuple[str, Scale], Psnr]
+    of: Mapping[tuple[str, Scale], TrainedPsnr]
     photographs: int
     seeds: int
 
-    def psnr(self, name: str, usual: str, scale: Scale) -> Psnr | None:
+    def psnr(self, name: str, usual: str, scale: Scale) -> TrainedPsnr | None:
         """Of an upsampler; an exact form has the output, and so the PSNR, of the usual one."""
         return self.of.get((name, scale)) or self.of.get((usual, scale))
 
@@ -67,14 +67,14 @@ class QualityFigures:
 
 def quality_figures(run: QualityRun) -> QualityFigures:
     """Gather the PSNRs; of contestants that differ in their options the first counts."""
-    found: dict[tuple[str, Scale], Psnr] = {}
+    found: dict[tuple[str, Scale], TrainedPsnr] = {}
     images: set[str] = set()
     for contestant in run.contestants:
         where: tuple[str, Scale] = (contestant.upsampler, contestant.scale)
         own = _trainings(run.trainings, contestant) if where not in found else []
         by_seed = {str(training.seed): value for training in own if (value := _mean(training)) is not None}
         if len(by_seed) >= FEWEST_SEEDS:
-            found[where] = Psnr(by_seed)
+            found[where] = TrainedPsnr(by_seed)
             images |= {image for training in own for image in training.images}
     return QualityFigures(found, len(images), max((len(each.by_seed) for each in found.values()), default=0))
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 from upbench.records.quality_run import QualityRun
 from upbench.report.evidence import Evidence
-from upbench.wording import Message, say
+from upbench.wording import Message, say, sentences
 
 VerdictKind = Literal["holds", "does not hold", "holds only when", "not enough evidence"]
 
@@ -103,8 +103,11 @@ class Claim:
     def _unjudged(self) -> Judgement:
         return Judgement(
             "not enough evidence",
-            gist=say("not measured in this run"),
-            figures=say("This run has not measured what the claim is about. It takes {needs}.", needs=self.needs),
+            gist=say("this run has measured too little of it"),
+            figures=say(
+                "This run has not measured what the claim is about, or too little of it. It takes {needs}.",
+                needs=self.needs,
+            ),
         )
 
 
@@ -118,10 +121,14 @@ class JudgedClaim:
 
     @property
     def line(self) -> Message:
-        """For a terminal: what, the verdict, and the one figure behind it."""
-        return say(
+        """For a terminal: what, the verdict, and the one figure behind it; and what the reference says."""
+        own = say(
             "{claim}: {verdict} ({gist}).",
             claim=self.claim.label,
             verdict=self.judgement.verdict,
             gist=self.judgement.gist,
         )
+        if self.reference is None:
+            return own
+        cited = say("The reference: {verdict} ({gist}).", verdict=self.reference.verdict, gist=self.reference.gist)
+        return sentences([own, cited])

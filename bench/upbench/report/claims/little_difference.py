@@ -174,7 +174,9 @@ LITTLE_DIFFERENCE = Claim(
     text=say("PixelShuffle differs little from the others in quality, memory and speed."),
     label=say("PixelShuffle differs little"),
     source=say("a widely read post, which does not say on what machine, network or data"),
-    needs=say("sub-pixel convolution and others timed in one cell, and networks trained with each"),
+    needs=say(
+        "sub-pixel convolution and others timed in one cell, and networks trained with each, with two seeds at least"
+    ),
     effects=(TENTH, DECIBEL),
     rule=_judge,
 )

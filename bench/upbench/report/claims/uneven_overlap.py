@@ -146,7 +146,7 @@ UNEVEN_OVERLAP = Claim(
     ),
     label=say("Uneven overlap outlives training"),
     source=say("Odena et al., Distill 2016"),
-    needs=say("networks trained with kernels that the stride divides, and with others"),
+    needs=say("networks trained with kernels that the stride divides, and with others, with two seeds at least"),
     effects=(VISIBLE,),
     rule=_judge,
 )

@@ -177,7 +177,7 @@ UPSAMPLE_LAST = Claim(
     ),
     label=say("Upsampling last costs less and recovers more"),
     source=say("Shi et al. (ESPCN), CVPR 2016"),
-    needs=say("both kinds of networks timed in one cell, and both trained"),
+    needs=say("both kinds of networks timed in one cell, and both trained with two seeds at least"),
     effects=(DETAIL,),
     rule=_judge,
 )
