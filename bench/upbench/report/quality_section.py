@@ -21,6 +21,9 @@ ANCHOR = "subpixel"
 """The upsampler that the others are compared with."""
 
 
+FIRST_ASKED = ("psnr", "ssim", "high_frequency", "spectral_peaks", "gain_spread")
+
+
 @dataclass(frozen=True)
 class QualitySection:
     """One quality run on the page.
@@ -55,11 +58,12 @@ def quality_sections(runs: Sequence[QualityRun]) -> list[QualitySection]:
 
 def _section(run: QualityRun, number: int) -> QualitySection:
     looked_at = [each for each in run.contestants if _trainings(run, each)]
+    in_order = dict.fromkeys((*_of_networks(run), *run.meters))
     return QualitySection(
         contestants=_titled(run, pd.DataFrame([_row(run, each) for each in looked_at])),
         marks=[_marks(each) for each in looked_at],
         starts=_titled(run, pd.DataFrame([_start(run, start) for start in run.starts if start.outcome == "ok"])),
-        meters=[(meter_title(run, name), _about(run, name)) for name in run.meters],
+        meters=[(meter_title(run, name), _about(run, name)) for name in in_order],
         failures=[
             say("{name}: {outcome}, {reason}", name=each.contestant, outcome=each.outcome, reason=each.reason or "–")
             for each in run.trainings
@@ -116,9 +120,9 @@ def _trainings(run: QualityRun, contestant: Contestant) -> list[Training]:
 
 
 def _of_networks(run: QualityRun) -> list[str]:
-    """The meters of images and networks, in the run's order."""
+    """The meters of images and networks: those that people ask for first, and the others in the run's order."""
     read = {name for training in run.trainings for name in training.readings}
-    return [name for name in run.meters if name in read]
+    return [name for name in dict.fromkeys((*FIRST_ASKED, *run.meters)) if name in read and name in run.meters]
 
 
 def _row(run: QualityRun, contestant: Contestant) -> dict[str, Message | str]:
