@@ -6,6 +6,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from rich.console import Console
+from rich.table import Table
 
 from upbench.records.record import Run, read_run
 
@@ -25,6 +26,11 @@ class LanguageChoice(StrEnum):
 def say(line: str, to: Console | None = None) -> None:
     """Print one line as it is: no markup, and no line breaks that would cut a path or a sentence in a log."""
     (to or output).print(line, markup=False, soft_wrap=True)
+
+
+def show(table: Table, width: int) -> None:
+    """Print a table; in a pipe, which has no width to fit into, as wide as told."""
+    (output if output.is_terminal else Console(width=width, highlight=False)).print(table)
 
 
 def read(file: Path) -> Run:

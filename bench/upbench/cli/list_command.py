@@ -9,7 +9,6 @@ from typing import Annotated
 
 import typer
 from rich import box
-from rich.console import Console
 from rich.table import Table
 
 from upbench.cli import console
@@ -49,8 +48,8 @@ def list_upsamplers(
                 _or_dash(row.macs_per_pixel),
                 f"{row.advice} [dim]{row.paper}[/]",
             )
-    # In a pipe there is no width to fit into, and a line for each upsampler is what grep wants.
-    (console.output if console.output.is_terminal else Console(width=LIST_WIDTH, highlight=False)).print(table)
+    # In a pipe a line for each upsampler is what grep wants.
+    console.show(table, LIST_WIDTH)
     console.say("Parameters and multiply-accumulates per low-resolution pixel at 64→64 channels and scale 2.")
 
 

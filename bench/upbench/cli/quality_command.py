@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from upbench.cli import console
@@ -107,8 +106,7 @@ def quality(
             digits = zip(found, (2, 4, 3, 4), strict=True)
             figures = ["–" if value is None else f"{value:.{places}f}" for value, places in digits]
             table.add_row(run.title(each), f"×{each.scale}", each.league, *figures)
-    # In a pipe there is no width to fit into.
-    (console.output if console.output.is_terminal else Console(width=WIDTH, highlight=False)).print(table)
+    console.show(table, WIDTH)
     for training in run.trainings:
         if training.outcome != "ok":
             console.say(f"  {training.outcome}: {training.contestant}, seed {training.seed}: {training.reason}")

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -107,7 +106,7 @@ def recommend(
         shown = Table(*(heading.in_language(language) for heading in columns))
         for row in rows:
             shown.add_row(*(Text(_in_language(part, language)) for part in row))
-        (console.output if console.output.is_terminal else Console(width=WIDTH, highlight=False)).print(shown)
+        console.show(shown, WIDTH)
     for heading, lines in ((sentences.would_change(), advice.changes), (sentences.about_the_figures(), advice.notes)):
         if lines:
             console.say(heading.in_language(language))

@@ -148,7 +148,7 @@ def _planned(settings: QualitySettings) -> _Plan:
         _Task(_start_key(name, scale), starts.start_of, (name, scale), START_FLOPS)
         for name, scale in _of_starts(settings)
     ]
-    tasks += [_Task(_alone_key(each), lesson.enlarge, (each, settings.curriculum), 0.0) for each in alone]
+    tasks += [_Task(each.id, lesson.enlarge, (each, settings.curriculum), 0.0) for each in alone]
     for seed in _seeds(settings):
         for contestant in trained:
             asked = Lesson(contestant, seed, settings.curriculum, pictured=seed == settings.first_seed)
@@ -172,10 +172,6 @@ def _seeds(settings: QualitySettings) -> range:
 
 def _start_key(name: str, scale: int) -> str:
     return f"start of {name} x{scale}"
-
-
-def _alone_key(contestant: Contestant) -> str:
-    return contestant.id
 
 
 def _lesson_key(contestant: Contestant, seed: int) -> str:
@@ -209,12 +205,9 @@ def _work_off(plan: _Plan, settings: QualitySettings, journal: Journal, watcher:
                 worker.end()
                 journal.append(_entry(task, outcome))
                 finished_flops += task.flops
-                rate = max(finished_flops, 1.0) / (time.monotonic() - began)
-                watcher.advance(
-                    time.monotonic() - began,
-                    (total - finished_flops) / (rate if finished_flops else GUESSED_FLOPS_PER_S),
-                    task.key,
-                )
+                elapsed = time.monotonic() - began
+                rate = finished_flops / elapsed if finished_flops else GUESSED_FLOPS_PER_S
+                watcher.advance(elapsed, (total - finished_flops) / rate, task.key)
 
 
 def _answer(line: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
@@ -234,7 +227,7 @@ def _gathered(
     for contestant in plan.contestants:
         alone = contestant.placement == "alone"
         for seed in (-1,) if alone else _seeds(settings):
-            entry = entries[_alone_key(contestant) if alone else _lesson_key(contestant, seed)]
+            entry = entries[contestant.id if alone else _lesson_key(contestant, seed)]
             if entry["outcome"] != "ok":
                 trainings.append(Training(contestant.id, seed, outcome=entry["outcome"], reason=entry["reason"]))
                 continue

@@ -73,19 +73,21 @@ class Lesson:
 class _Notes:
     """What was seen of one contestant so far: a row of figures for each look, and pictures."""
 
-    def __init__(self, contestant: Contestant, curriculum: Curriculum, pictured: bool) -> None:
-        self.contestant, self.curriculum, self.pictured = contestant, curriculum, pictured
+    def __init__(self, contestant: Contestant, curriculum: Curriculum) -> None:
+        self.contestant, self.curriculum = contestant, curriculum
         self.images: tuple[str, ...] = ()
         self.rows: dict[str, list[tuple[float | None, ...]]] = {}
         self.pictures: list[Picture] = []
 
-    def look(self, module: nn.Module, views: Iterable[tuple[str, View]], step: int, differentiate: bool) -> None:
+    def look(
+        self, module: nn.Module, views: Iterable[tuple[str, View]], step: int, differentiate: bool, pictured: bool
+    ) -> None:
         """Look at every image, one after the other, as a folder's do not fit into memory at once."""
         found: dict[str, dict[str, float | None]] = {}
         for number, (name, view) in enumerate(views):
             look = look_at(module, view, differentiate)
             found[name] = figures_of(look)
-            if self.pictured and is_shown(number, name, self.curriculum.images):
+            if pictured and is_shown(number, name, self.curriculum.images):
                 self.pictures.append(picture_of(self.contestant, step, name, look))
         self.images = tuple(found)
         for meter in ImageMeter.registry:
@@ -114,29 +116,27 @@ def teach(lesson: Lesson) -> dict[str, object]:
     optimiser = torch.optim.Adam(learner.parameters(), LEARNING_RATE)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, LEARNING_RATE, total_steps=curriculum.steps)
     patches = _patches(lesson)
-    shown = _Notes(lesson.contestant, curriculum, lesson.pictured)
-    unseen = _Notes(lesson.contestant, curriculum, pictured=False)
-    unseen.rows = shown.rows
+    notes = _Notes(lesson.contestant, curriculum)
     for step in range(curriculum.steps + 1):
         if step in curriculum.looked_at:
             at_an_end = step in (0, curriculum.steps)
-            (shown if at_an_end else unseen).look(learner, views, step, differentiate=at_an_end)
+            notes.look(learner, views, step, differentiate=at_an_end, pictured=at_an_end and lesson.pictured)
         if step < curriculum.steps:
             small, original = next(patches)
             optimiser.zero_grad()
             F.l1_loss(learner(small), original).backward()
             optimiser.step()
             schedule.step()
-    return shown.entry(lesson.seed, curriculum.looked_at, time.monotonic() - began)
+    return notes.entry(lesson.seed, curriculum.looked_at, time.monotonic() - began)
 
 
 def enlarge(contestant: Contestant, curriculum: Curriculum) -> dict[str, object]:
     """Look at what an interpolation alone makes of the held-out images; returns what :func:`teach` does."""
     began = time.monotonic()
     torch.set_num_threads(1)
-    notes = _Notes(contestant, curriculum, pictured=True)
+    notes = _Notes(contestant, curriculum)
     views = held_out_views(contestant.scale, curriculum.kernel, curriculum.images)
-    notes.look(Interpolated(contestant.upsampler, contestant.scale), views, 0, differentiate=False)
+    notes.look(Interpolated(contestant.upsampler, contestant.scale), views, 0, differentiate=False, pictured=True)
     return notes.entry(-1, (0,), time.monotonic() - began)
 
 

@@ -10,7 +10,7 @@ from PIL import Image
 
 from upbench.quality.look import Look, Plane
 from upbench.quality.luma import rounded
-from upbench.quality.views import View
+from upbench.quality.views import View, middle
 from upbench.records.quality_run import Contestant, Picture
 
 SIDE = 96
@@ -25,22 +25,16 @@ def is_shown(number: int, name: str, folder: str | None) -> bool:
 
 def picture_of(contestant: Contestant, step: int, name: str, look: Look) -> Picture:
     """The middle of what a contestant made of an image."""
-    return Picture(contestant.id, contestant.scale, name, step, png(middle_of(look.output)))
+    return Picture(contestant.id, contestant.scale, name, step, png(middle(look.output, SIDE)))
 
 
 def originals(name: str, view: View) -> list[Picture]:
     """The same parts of an original and of its small image."""
-    small = middle_of(rounded(view.small.astype(np.float64)), SIDE // view.scale)
+    small = middle(rounded(view.small.astype(np.float64)), SIDE // view.scale)
     return [
-        Picture("original", view.scale, name, 0, png(middle_of(view.plane))),
+        Picture("original", view.scale, name, 0, png(middle(view.plane, SIDE))),
         Picture("small", view.scale, name, 0, png(small)),
     ]
-
-
-def middle_of(plane: Plane, side: int = SIDE) -> Plane:
-    """The middle of a plane."""
-    top, left = (max(0, size - side) // 2 for size in plane.shape)
-    return plane[top : top + side, left : left + side]
 
 
 def png(plane: Plane) -> str:

@@ -11,6 +11,7 @@ from math import hypot
 import numpy as np
 
 from upbench.quality.look import Plane
+from upbench.records.quality_run import decibels
 
 ANNULUS = 3
 """Half the width, in frequencies, of the annulus that a peak is held against."""
@@ -75,3 +76,8 @@ def strongest_peak(plane: Plane, period: int) -> float | None:
         if around > 0:
             found.append(float(spectrum[place]) / around)
     return max(found, default=None)
+
+
+def strongest_peak_db(plane: Plane, period: int) -> float | None:
+    """Return the same in dB; None also where nothing stands at any of these places."""
+    return decibels(strongest_peak(plane, period) or None)

@@ -17,9 +17,9 @@ from upbench.quality.look import ModuleMeter, Plane
 from upbench.quality.photographs import held_out_photographs
 from upbench.quality.readings.gradient_peaks import GradientPeaks
 from upbench.quality.readings.spectral_peaks import SpectralPeaks
-from upbench.quality.spectrum import strongest_peak
+from upbench.quality.spectrum import strongest_peak_db
 from upbench.quality.views import middle
-from upbench.records.quality_run import Untrained, decibels
+from upbench.records.quality_run import Untrained
 from upsample.contract import GuidedUpsampler
 
 CHANNELS = 16
@@ -77,7 +77,7 @@ def _features(side: int) -> torch.Tensor:
 
 def _peaks(planes: list[Plane], period: int) -> float | None:
     """In dB, the mean over channels."""
-    return _mean([decibels(strongest_peak(plane, period) or None) for plane in planes])
+    return _mean([strongest_peak_db(plane, period) for plane in planes])
 
 
 def _mean(values: list[float | None]) -> float | None:

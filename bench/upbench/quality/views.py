@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -17,13 +17,14 @@ from upbench.quality.degradation import Kernel, cropped_to_multiple, shrunk
 from upbench.quality.look import ImageMeter, Look, Plane
 from upbench.quality.luma import luma, rounded
 from upbench.quality.photographs import Pixels, files_of, held_out_photographs, read_image
+from upbench.quality.readings import ssim
 
 WINDOW = 240
 """Pixels of the middle of each photograph that networks are followed on; divisible by every usual scale."""
 
 WHITE = 255
 
-SSIM_WINDOW = 11
+Values = TypeVar("Values", np.uint8, np.float64)
 
 
 @dataclass(frozen=True)
@@ -71,14 +72,14 @@ def checked_folder(folder: str, scales: tuple[int, ...]) -> dict[str, str]:
         UsageError: there are none, or one cannot be read or is too small to be judged at these scales.
     """
     found = {}
+    least = max(max(ssim.WINDOW + 3 * scale, 4 * scale * scale) for scale in scales)
     for file in files_of(folder):
-        least = max(max(SSIM_WINDOW + 3 * scale, 4 * scale * scale) for scale in scales)
         height, width = read_image(file).shape[:2]
         if min(height, width) < least:
             raise UsageError(
                 f"{file} has {width}×{height} pixels; at scale {max(scales)} an image needs {least} at each side."
             )
-        found[file.name] = hashlib.sha256(Path(file).read_bytes()).hexdigest()[:16]
+        found[file.name] = hashlib.sha256(file.read_bytes()).hexdigest()[:16]
     return found
 
 
@@ -93,7 +94,7 @@ def as_plane(image: Tensor) -> Plane:
     return rounded(plane * WHITE)
 
 
-def middle(image: Pixels, side: int = WINDOW) -> Pixels:
+def middle(image: npt.NDArray[Values], side: int = WINDOW) -> npt.NDArray[Values]:
     """Return the middle of an image, at most ``side`` pixels high and wide."""
     top, left = (max(0, size - side) // 2 for size in image.shape[:2])
     return np.ascontiguousarray(image[top : top + side, left : left + side])

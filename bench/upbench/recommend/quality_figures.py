@@ -10,11 +10,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
-import scipy
+import numpy as np
 
 from upbench.cases.case import Scale
 from upbench.records.quality_run import Contestant, QualityRun, Training, final
-from upbench.records.statistics import CONFIDENCE, Interval
+from upbench.records.quality_statistics import crossed_interval
+from upbench.records.statistics import Interval
 
 PSNR = "psnr"
 
@@ -36,10 +37,9 @@ class TrainedPsnr:
     @property
     def interval(self) -> Interval:
         """Student's t over seeds."""
-        values = list(self.by_seed.values())
-        centre = mean(values)
-        half = float(scipy.stats.t.ppf((1 + CONFIDENCE) / 2, len(values) - 1) * scipy.stats.sem(values))
-        return Interval(centre - half, centre, centre + half)
+        found = crossed_interval(np.array(list(self.by_seed.values()))[:, None])
+        assert found is not None
+        return found
 
 
 @dataclass(frozen=True)

@@ -16,11 +16,10 @@ from typing import Any, Literal, Self
 
 from upbench.errors import UserError
 from upbench.records.record import write_whole
+from upbench.records.trials import begins_with
 
 KEY = "upsample_bench_quality"
 SCHEMA = 1
-BEGINNING = 200
-"""Characters of a file in which its key stands."""
 
 League = Literal["as practised", "equal parameters", "equal FLOPs", "without training"]
 """What contestants of one comparison share: the backbone; as many parameters or FLOPs as the network with one-stage
@@ -199,8 +198,7 @@ class QualityRun:
 
 def is_quality(path: Path) -> bool:
     """Whether the file holds records of quality rather than a run."""
-    with path.open(errors="replace") as file:
-        return f'"{KEY}"' in file.read(BEGINNING)
+    return begins_with(path, KEY)
 
 
 def write_quality(run: QualityRun, path: Path) -> None:

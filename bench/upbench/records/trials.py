@@ -14,6 +14,12 @@ BEGINNING = 200
 """Characters of a file in which its key stands."""
 
 
+def begins_with(path: Path, key: str) -> bool:
+    """Whether a file is of the kind that has this key first, without reading the whole of it."""
+    with path.open(errors="replace") as file:
+        return f'"{key}"' in file.read(BEGINNING)
+
+
 class TrialFileError(UserError):
     """A file does not hold the trial that it should; one sentence says why."""
 
@@ -34,8 +40,7 @@ class TrialKind:
 
     def is_in(self, path: Path) -> bool:
         """Whether the file holds such a trial rather than a run."""
-        with path.open(errors="replace") as file:
-            return self.key in file.read(BEGINNING)
+        return begins_with(path, self.key)
 
     def read(self, path: Path) -> dict[str, Any]:
         """Read a trial's records.

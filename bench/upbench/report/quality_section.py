@@ -93,11 +93,7 @@ def meter_title(run: QualityRun, name: str) -> Message | str:
 
 def _about(run: QualityRun, name: str) -> Message:
     card = run.meters[name]
-    better = {
-        "higher": say("Higher is better."),
-        "lower": say("Lower is better."),
-        "zero": say("0 is best."),
-    }
+    better = {"higher": say("Higher is better."), "lower": say("Lower is better.")}
     return say("{about} {better}", about=_known(card.about), better=better[card.better])
 
 

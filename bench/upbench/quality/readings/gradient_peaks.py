@@ -6,8 +6,8 @@ Source: Odena et al., Distill 2016, "Artifacts in gradients".
 from __future__ import annotations
 
 from upbench.quality.look import ImageMeter, Look
-from upbench.quality.spectrum import strongest_peak
-from upbench.records.quality_run import MeterCard, decibels
+from upbench.quality.spectrum import strongest_peak_db
+from upbench.records.quality_run import MeterCard
 
 
 class GradientPeaks(ImageMeter):
@@ -22,4 +22,4 @@ class GradientPeaks(ImageMeter):
     )
 
     def read(self, look: Look) -> float | None:
-        return None if look.gradient is None else decibels(strongest_peak(look.gradient, look.scale) or None)
+        return None if look.gradient is None else strongest_peak_db(look.gradient, look.scale)

@@ -6,8 +6,8 @@ Source: Odena et al., "Deconvolution and Checkerboard Artifacts", Distill 2016.
 from __future__ import annotations
 
 from upbench.quality.look import ImageMeter, Look
-from upbench.quality.spectrum import strongest_peak
-from upbench.records.quality_run import MeterCard, decibels
+from upbench.quality.spectrum import strongest_peak_db
+from upbench.records.quality_run import MeterCard
 
 
 class SpectralPeaks(ImageMeter):
@@ -22,4 +22,4 @@ class SpectralPeaks(ImageMeter):
     )
 
     def read(self, look: Look) -> float | None:
-        return decibels(strongest_peak(look.output, look.scale) or None)
+        return strongest_peak_db(look.output, look.scale)

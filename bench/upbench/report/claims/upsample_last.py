@@ -138,7 +138,7 @@ def _compare(run: QualityRun, first: Contestant | None, last: Contestant | None)
     if difference is None or ours is None or theirs is None:
         return None
     matters = DETAIL.size * ours
-    early = _early(run, first.id)
+    early, step = _early(run, first.id)
     return _Compared(
         more=difference.low > matters,
         less=difference.high < -matters,
@@ -148,7 +148,7 @@ def _compare(run: QualityRun, first: Contestant | None, last: Contestant | None)
             "the end (95 % interval of the difference {low} to {high}).",
             scale=first.scale,
             league=say("the same backbone") if first.league == "as practised" else say("equal FLOPs"),
-            step=next(each.steps[early] for each in run.trainings if each.contestant == first.id and each.steps),
+            step=step,
             early=_figure(mean_of(run, first.id, "high_frequency", early)),
             early_last=_figure(mean_of(run, last.id, "high_frequency", early)),
             first=_figure(theirs),
@@ -159,10 +159,11 @@ def _compare(run: QualityRun, first: Contestant | None, last: Contestant | None)
     )
 
 
-def _early(run: QualityRun, id: str) -> int:
-    """The index of a look while the network still learns: a quarter of the training, if it was looked at then."""
+def _early(run: QualityRun, id: str) -> tuple[int, int]:
+    """A look while the network still learns, by its index and its step: a quarter of the training, if there was one."""
     steps = next(each.steps for each in run.trainings if each.contestant == id and each.steps)
-    return max(0, len(steps) - 3)
+    index = max(0, len(steps) - 3)
+    return index, steps[index]
 
 
 def _figure(value: float | None) -> str:
