@@ -76,7 +76,7 @@ def test_an_argument_that_is_not_known_here_is_refused() -> None:
     graph = torch.fx.Graph()
     input = graph.placeholder("x")
     graph.output(graph.call_function(F.interpolate, (input,), {"scale_factor": 2, "sharpen": 0.5}))
-    ((_, reason),) = find(graph, {}).left
+    ((_, reason),) = find(graph).left
     assert reason == "it is called with arguments that are not known here."
 
 
@@ -88,9 +88,9 @@ def test_an_argument_that_is_not_known_here_is_refused() -> None:
             lambda: [nn.Upsample(scale_factor=2), nn.Conv1d(8, 3, 3, padding=1)],
             (1, 8, 16),
             torch.float32,
-            "3 dimensions",
+            "one or three dimensions",
         ),
-        (lambda: [nn.Upsample(scale_factor=2), nn.Conv3d(2, 3, 3)], (1, 2, 4, 4, 4), torch.float32, "5 dimensions"),
+        (lambda: [nn.Upsample(scale_factor=2), nn.Conv3d(2, 3, 3)], (1, 2, 4, 4, 4), torch.float32, "three dimensions"),
         (lambda: [nn.Conv2d(3, 12, 3), nn.PixelShuffle(2)], (3, 9, 9), torch.float32, "3 dimensions"),
         (lambda: [nn.ConvTranspose2d(3, 2, 4, 2, 1)], (3, 9, 9), torch.float32, "3 dimensions"),
         (lambda: [nn.Conv2d(3, 12, 3), nn.PixelShuffle(2)], (1, 3, 9, 9), torch.complex64, "complex64"),
@@ -106,7 +106,8 @@ def test_what_forms_are_not_known_for_is_left_alone(
     if dtype.is_complex:
         model = model.to(dtype)
     _, report = rewritten(model, (10 * torch.rand(shape)).to(dtype))
-    assert "left alone: it is given" in report
+    assert "left alone: " in report
+    assert "->" not in report
     assert reason in report
 
 
@@ -219,14 +220,11 @@ class Reads(nn.Module):
         return output
 
 
-@pytest.mark.parametrize(
-    ("how", "both"),
-    [("attribute", True), ("weight", True), ("class", False), ("method", False), ("another way", False)],
-)
-def test_what_a_network_reads_of_its_layers_is_there_or_they_are_left_alone(how: str, both: bool) -> None:
+@pytest.mark.parametrize("how", ["attribute", "weight", "class", "method", "another way"])
+def test_whatever_a_network_reads_of_its_layers_is_there(how: str) -> None:
     model = Reads(how)
     faster, report = rewritten(model, torch.rand(1, 8, 9, 9))
-    assert report.count("-> shuffled") == (2 if both else 1), report
+    assert report.count("-> shuffled") == 2, report
     assert_same(model, faster, torch.rand(1, 8, 6, 7))
 
 
@@ -240,10 +238,10 @@ class WithOutputSize(nn.Module):
         return output
 
 
-def test_a_layer_that_is_called_with_further_arguments_is_left_alone() -> None:
-    faster, report = rewritten(WithOutputSize(), torch.rand(1, 8, 9, 9))
-    assert "it is called with further arguments." in report
-    assert faster(torch.rand(1, 8, 6, 7)).shape == (1, 1, 12, 14)
+def test_an_output_size_of_the_call_is_honoured() -> None:
+    model = WithOutputSize()
+    faster, _ = rewritten(model, torch.rand(1, 8, 9, 9))
+    assert_same(model, faster, torch.rand(1, 8, 6, 7))
 
 
 class Remembers(nn.Module):
@@ -265,7 +263,7 @@ class Remembers(nn.Module):
 def test_a_network_that_assigns_to_itself_still_does(functional: bool) -> None:
     model, input = Remembers(functional), torch.rand(1, 8, 9, 9)
     faster, report = rewritten(model, input)
-    assert ("it assigns to the module, which a graph would not: " in report) == functional
+    assert "conv: Conv2d + PixelShuffle -> shuffled" in report
     assert torch.equal(faster.seen, input)  # type: ignore[arg-type]
     assert not isinstance(faster.mean, torch.fx.Proxy)
 
@@ -313,7 +311,7 @@ class Collecting(nn.Module):
 def test_what_a_network_keeps_for_itself_is_kept() -> None:
     model, input = Collecting(), torch.rand(1, 8, 9, 9)
     faster, report = upsample.rewrite(model, input)
-    assert "it assigns to the module, which a graph would not: count, seen" in str(report)
+    assert "its forward pass cannot be recorded: " in str(report)
     assert model.seen == faster.seen == []
     for _ in range(2):
         with torch.no_grad():

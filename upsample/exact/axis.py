@@ -41,6 +41,12 @@ def convolution_axis(kernel: int, padding: tuple[int, int], dilation: int, mode:
     return torch.stack([padded[:, tap * dilation :][:, :length].T for tap in range(kernel)])
 
 
+def padding_axis(padding: tuple[int, int], mode: str, size: int) -> Tensor:
+    """Of padding, or of cropping where a number is negative, through torch's own; what a constant adds is no part."""
+    identity = torch.eye(size, dtype=torch.float64)[None]
+    return F.pad(identity, padding, mode=mode).transpose(1, 2)
+
+
 def transposed_axis(kernel: int, stride: int, padding: int, output_padding: int, dilation: int, size: int) -> Tensor:
     """Of a transposed convolution: tap t writes input i to output ``i*s - p + t*d``."""
     length = (size - 1) * stride - 2 * padding + dilation * (kernel - 1) + output_padding + 1

@@ -5,9 +5,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar, Self
+from typing import ClassVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.contract import Work
@@ -37,38 +38,16 @@ def _not_recorded() -> Iterator[None]:
         torch._C._set_tracing_state(recording)  # type: ignore[attr-defined]
 
 
-class Held:
-    """The parameters of a layer under the care of another module, which stands in its place.
+class Row(nn.Sequential):
+    """Layers in a row, of which an interpolation may be told the size of its output in the call."""
 
-    Whatever gives that module other tensors, ``load_state_dict(assign=True)`` or ``torch.func.functional_call``, gives
-    them to the layer as well.
-    """
-
-    def __init__(self, holder: nn.Module, layer: nn.Module) -> None:
-        self._layer = layer
-        for name, parameter in layer._parameters.items():
-            holder.register_parameter(name, parameter)
-        for name, value in vars(layer).items():
-            # What a network may read of it, such as its scale factor.
-            if not name.startswith("_") and not hasattr(holder, name):
-                setattr(holder, name, value)
-
-    def follow(self, holder: nn.Module) -> None:
-        """Give the layer what its holder has now."""
-        for name, parameter in self._layer._parameters.items():
-            if parameter is not None and holder._parameters[name] is not parameter:
-                self._layer._parameters[name] = holder._parameters[name]
-
-
-class Kept(nn.Module):
-    """Stands in the place of a layer whose work another module does now: has its parameters, and hands its input on."""
-
-    def __init__(self, layer: nn.Module) -> None:
-        super().__init__()
-        self._held = Held(self, layer)
-
-    def forward(self, input: Tensor) -> Tensor:
-        self._held.follow(self)
+    def forward(self, input: Tensor, size: Sequence[int] | None = None) -> Tensor:
+        """Compute the output of the last layer."""
+        for layer in self:
+            if size is not None and isinstance(layer, nn.Upsample):
+                input = F.interpolate(input, size, mode=layer.mode, align_corners=layer.align_corners)
+            else:
+                input = layer(input)
         return input
 
 
@@ -99,36 +78,38 @@ class ExactForm(nn.Module):
         self, layers: Sequence[nn.Module], channels: int | None = None, owned: bool = True, ready: bool = True
     ) -> None:
         super().__init__()
-        usual = nn.Sequential(*layers)
+        usual = Row(*layers)
         # A tuple hides modules from torch, so that a state_dict holds their parameters once.
         self._hidden = (usual,)
-        self._held: Held | None = None
         if owned:
             self.layers = usual
         self._prepare(channels)
-        self._seen: tuple[tuple[int, int, torch.dtype], ...] = ()
+        self._seen: tuple[tuple[int, int, torch.dtype, torch.device], ...] = ()
         if ready:
             self.refresh()
         self.register_load_state_dict_post_hook(_refresh_loaded)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
 
-    def hold(self, layer: nn.Module) -> Self:
-        """Stand in the place of one of the layers, with its parameters and its attributes under their names."""
-        self._held = Held(self, layer)
-        return self
-
     @property
-    def usual(self) -> nn.Sequential:
+    def usual(self) -> Row:
         """The layers themselves, in a row."""
         return self._hidden[0]
 
-    def forward(self, input: Tensor) -> Tensor:
-        if self._held is not None:
-            self._held.follow(self)
+    def forward(self, input: Tensor, size: Sequence[int] | None = None) -> Tensor:
+        """Compute the output.
+
+        Args:
+            input: ``(N, C, H, W)``.
+            size: of what the interpolation among the layers is to make, where a call tells; the usual way is taken
+                where the form stands for another.
+        """
         if input.dim() != 4 or not input.is_floating_point() or not self._fits(input):
-            usual: Tensor = self.usual(input)
-            return usual
+            return self.usual.forward(input, size)
+        if size is not None and not self._makes(input, size):
+            return self.usual.forward(input, size)
         if self._wants_gradients():
-            return self._run(input, self._weights())
+            # What is kept may be of weights that are gone by the time somebody asks for it.
+            self._seen = ()
+            return self._run_to(size, input, self._weights())
         if not torch.compiler.is_compiling() and self._versions() != self._seen:
             with _not_recorded():
                 self.refresh()
@@ -136,7 +117,7 @@ class ExactForm(nn.Module):
         if not self._seen:
             # Layers without weights take any dtype.
             weights = {name: weight.to(input) for name, weight in weights.items()}
-        return self._run(input, weights)
+        return self._run_to(size, input, weights)
 
     @torch.no_grad()
     def refresh(self) -> None:
@@ -145,8 +126,6 @@ class ExactForm(nn.Module):
         A call does so by itself where a weight has changed, and so does loading a state; only compiled code does not
         look.
         """
-        if self._held is not None:
-            self._held.follow(self)
         for name, weight in self._weights().items():
             self.register_buffer(f"{PREFIX}{name}", weight.detach(), persistent=False)
         self._seen = self._versions()
@@ -159,10 +138,10 @@ class ExactForm(nn.Module):
     def _kept(self) -> dict[str, Tensor]:
         return {name.removeprefix(PREFIX): buffer for name, buffer in self._buffers.items() if buffer is not None}
 
-    def _versions(self) -> tuple[tuple[int, int, torch.dtype], ...]:
+    def _versions(self) -> tuple[tuple[int, int, torch.dtype, torch.device], ...]:
         # Kernels that were rounded to a dtype of before are no kernels for this one.
         return tuple(
-            (id(parameter), 0 if parameter.is_inference() else parameter._version, parameter.dtype)
+            (id(parameter), 0 if parameter.is_inference() else parameter._version, parameter.dtype, parameter.device)
             for parameter in self.usual.parameters()
         )
 
@@ -177,6 +156,16 @@ class ExactForm(nn.Module):
     @abstractmethod
     def _fits(self, input: Tensor) -> bool:
         """Whether the input is large enough for this form."""
+
+    def _makes(self, input: Tensor, size: Sequence[int]) -> bool:
+        """Whether an interpolation to this size is the one that this form stands for."""
+        factors = next((layer.scale_factor for layer in self.usual if isinstance(layer, nn.Upsample)), None)
+        high, wide = factors if isinstance(factors, tuple) else (factors, factors)
+        return bool(high and wide and size[0] == high * input.shape[2] and size[1] == wide * input.shape[3])
+
+    def _run_to(self, size: Sequence[int] | None, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        """Compute the output, of which the size is known to be right if it was told."""
+        return self._run(input, weights)
 
     @abstractmethod
     def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:

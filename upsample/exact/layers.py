@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from copy import deepcopy
 from dataclasses import dataclass
 from functools import partial
 from math import prod
-from typing import Any, cast
+from typing import Any, Literal, cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError, Work
-from upsample.exact.axis import convolution_axis, interpolation_axis, shuffle_axis, transposed_axis
+from upsample.exact.axis import convolution_axis, interpolation_axis, padding_axis, shuffle_axis, transposed_axis
 from upsample.families.transposed import zero_stuff
 from upsample.resampling import FLOPS_PER_OUTPUT, Mode
 
@@ -26,15 +25,29 @@ class Stage:
     Attributes:
         axes: the matrices of the vertical and the horizontal axis, from the size.
         scales: by how much each grows.
-        after: from the kernel ``(O, C/groups, taps, taps)`` of all layers before this one to that of all with it; None
-            stands for layers that leave every channel on its own.
+        mix: the kernel ``(O, C/groups, taps, taps)`` with which channels meet, from the layer's present weights; None
+            where they do not.
         groups: of channels that do not meet here.
+        shuffle: the factor with which channels become positions.
+        adds: whether it adds values of its own: a bias everywhere, or a constant outside its input.
     """
 
     axes: tuple[partial[Tensor], partial[Tensor]]
     scales: tuple[int, int]
-    after: Callable[[Tensor | None], Tensor | None]
+    mix: Callable[[], Tensor] | None = None
     groups: int = 1
+    shuffle: int = 1
+    adds: Literal["nothing", "everywhere", "outside"] = "nothing"
+
+
+Padding = nn.ConstantPad2d | nn.ReflectionPad2d | nn.ReplicationPad2d | nn.CircularPad2d
+
+PADDING_MODES: dict[type[nn.Module], str] = {
+    nn.ConstantPad2d: "constant",
+    nn.ReflectionPad2d: "reflect",
+    nn.ReplicationPad2d: "replicate",
+    nn.CircularPad2d: "circular",
+}
 
 
 class ZeroStuff(nn.Module):
@@ -53,7 +66,7 @@ def stage(layer: nn.Module) -> Stage:
 
     Args:
         layer: ``nn.Conv2d`` with stride 1, ``nn.ConvTranspose2d``, ``nn.PixelShuffle``, ``nn.Upsample`` by a whole
-            factor, or :class:`ZeroStuff`.
+            factor, torch's two-dimensional padding layers, or :class:`ZeroStuff`.
 
     Raises:
         UnsupportedError: any other; one sentence says why.
@@ -72,7 +85,7 @@ def _convolution(layer: nn.Conv2d) -> Stage:
         partial(convolution_axis, kernel, padding, dilation, layer.padding_mode)
         for kernel, padding, dilation in zip(layer.kernel_size, conv_padding(layer), layer.dilation, strict=True)
     )
-    return Stage((vertical, horizontal), (1, 1), partial(_after_convolution, layer), layer.groups)
+    return Stage((vertical, horizontal), (1, 1), partial(_kernel, layer), layer.groups, adds=_bias_of(layer))
 
 
 def conv_padding(layer: nn.Conv2d) -> tuple[tuple[int, int], ...]:
@@ -89,39 +102,47 @@ def conv_padding(layer: nn.Conv2d) -> tuple[tuple[int, int], ...]:
 def _transposed(layer: nn.ConvTranspose2d) -> Stage:
     settings = zip(layer.kernel_size, layer.stride, layer.padding, layer.output_padding, layer.dilation, strict=True)
     vertical, horizontal = (partial(transposed_axis, *each) for each in settings)  # type: ignore[arg-type]
-
-    return Stage((vertical, horizontal), _pair(layer.stride), partial(_after_transposed, layer), layer.groups)
-
-
-def _after_convolution(layer: nn.Conv2d, before: Tensor | None) -> Tensor:
-    return _contract(before, layer.weight)
+    mix = partial(_transposed_kernel, layer)
+    return Stage((vertical, horizontal), _pair(layer.stride), mix, layer.groups, adds=_bias_of(layer))
 
 
-def _after_transposed(layer: nn.ConvTranspose2d, before: Tensor | None) -> Tensor:
+def _kernel(layer: nn.Conv2d) -> Tensor:
+    return layer.weight.double()
+
+
+def _transposed_kernel(layer: nn.ConvTranspose2d) -> Tensor:
     # Torch keeps (C, O/groups, k, k).
-    return _contract(before, layer.weight.unflatten(0, (layer.groups, -1)).transpose(1, 2).flatten(0, 1))
+    kernel: Tensor = layer.weight.double().unflatten(0, (layer.groups, -1)).transpose(1, 2).flatten(0, 1)
+    return kernel
 
 
-def _contract(before: Tensor | None, weight: Tensor) -> Tensor:
-    """The kernel of two layers for every pair of their taps, the second's outermost, as the axes have them."""
-    weight = weight.double()
-    if before is None:
-        return weight
-    both = torch.einsum("omby,mcax->ocbayx", weight, before)
-    return both.flatten(4, 5).flatten(2, 3)
+def _bias_of(layer: nn.Conv2d | nn.ConvTranspose2d) -> Literal["nothing", "everywhere"]:
+    return "nothing" if layer.bias is None else "everywhere"
 
 
 def _shuffle(layer: nn.PixelShuffle) -> Stage:
     scale = layer.upscale_factor
     axis = partial(shuffle_axis, scale)
 
-    return Stage((axis, axis), (scale, scale), partial(_after_shuffle, scale))
+    return Stage((axis, axis), (scale, scale), shuffle=scale)
 
 
-def _after_shuffle(scale: int, before: Tensor | None) -> Tensor:
-    assert before is not None
-    split: Tensor = before.unflatten(0, (-1, scale, scale)).permute(0, 3, 1, 4, 2, 5)
-    return split.flatten(4, 5).flatten(2, 3)
+def _padding(layer: Padding) -> Stage:
+    (top, bottom), (left, right) = sides_of(layer)
+    vertical, horizontal = (partial(padding_axis, each, mode_of(layer)) for each in ((top, bottom), (left, right)))
+    adds: Literal["nothing", "outside"] = "outside" if getattr(layer, "value", 0) != 0 else "nothing"
+    return Stage((vertical, horizontal), (1, 1), adds=adds)
+
+
+def sides_of(layer: Padding) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How much a padding layer adds before and after the vertical and the horizontal axis."""
+    left, right, top, bottom = layer.padding
+    return (top, bottom), (left, right)
+
+
+def mode_of(layer: Padding) -> str:
+    """The name that ``torch.nn.functional.pad`` has for what a layer pads with."""
+    return next(mode for kind, mode in PADDING_MODES.items() if isinstance(layer, kind))
 
 
 def _upsample(layer: nn.Upsample) -> Stage:
@@ -130,12 +151,12 @@ def _upsample(layer: nn.Upsample) -> Stage:
         raise UnsupportedError(f"interpolation by a whole factor repeats; {layer} may not.")
     whole = (int(scales[0]), int(scales[1]))
     vertical, horizontal = (partial(interpolation_axis, scale, layer.mode, layer.align_corners) for scale in whole)
-    return Stage((vertical, horizontal), whole, _unchanged)
+    return Stage((vertical, horizontal), whole)
 
 
 def _zero_stuff(layer: ZeroStuff) -> Stage:
     axis = partial(transposed_axis, 1, layer.scale, 0, layer.scale - 1, 1)
-    return Stage((axis, axis), (layer.scale, layer.scale), _unchanged)
+    return Stage((axis, axis), (layer.scale, layer.scale))
 
 
 def usual_work(layers: Sequence[nn.Module], input: Tensor) -> Work:
@@ -143,8 +164,9 @@ def usual_work(layers: Sequence[nn.Module], input: Tensor) -> Work:
     work, meta = Work(), input.to("meta")
     for layer in layers:
         before = meta
+        weights = {name: parameter.to("meta") for name, parameter in layer.named_parameters()}
         with torch.no_grad():
-            meta = deepcopy(layer).to("meta")(before)
+            meta = torch.func.functional_call(layer, weights, before)
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             positions = (before if isinstance(layer, nn.ConvTranspose2d) else meta)[:, 0].numel()
             pairs = layer.in_channels * layer.out_channels // layer.groups
@@ -160,10 +182,6 @@ def flops_per_output(layer: nn.Module) -> int:
     return FLOPS_PER_OUTPUT[cast(Mode, layer.mode)]
 
 
-def _unchanged(before: Tensor | None) -> Tensor | None:
-    return before
-
-
 def _full_name(kind: type) -> str:
     own = kind.__module__.startswith("torch.nn.")
     return kind.__name__ if own else f"{kind.__module__}.{kind.__qualname__}"
@@ -177,6 +195,7 @@ _STAGES: dict[type[nn.Module], Callable[[Any], Stage]] = {
     nn.Conv2d: _convolution,
     nn.ConvTranspose2d: _transposed,
     nn.PixelShuffle: _shuffle,
+    **dict.fromkeys([*PADDING_MODES, nn.ZeroPad2d], _padding),
     nn.Upsample: _upsample,
     nn.UpsamplingNearest2d: _upsample,
     nn.UpsamplingBilinear2d: _upsample,

@@ -10,8 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError, Work, conv_work
-from upsample.exact.exact_form import ExactForm
-from upsample.exact.layers import conv_padding, flops_per_output
+from upsample.exact.exact_form import ExactForm, Row
+from upsample.exact.layers import Padding, conv_padding, flops_per_output, mode_of, sides_of
 
 
 class MixedFirst(ExactForm):
@@ -26,15 +26,22 @@ class MixedFirst(ExactForm):
 
     def _prepare(self, channels: int | None) -> None:
         kinds = [type(layer) for layer in self.usual]
-        if kinds not in ([nn.Upsample, nn.Conv2d], [nn.UpsamplingBilinear2d, nn.Conv2d]):
+        padded = len(kinds) == 3 and isinstance(self.usual[1], Padding)
+        if kinds[:1] not in ([nn.Upsample], [nn.UpsamplingBilinear2d]) or kinds[1 + padded :] != [nn.Conv2d]:
             raise UnsupportedError("channels are mixed first for an interpolation and the convolution after it.")
         conv = self._conv
         if conv.stride != (1, 1) or conv.groups > 1:
             raise UnsupportedError("channels are mixed first for convolutions with stride 1 and without groups.")
-        self._padding = conv_padding(conv)
+        self._padding, self._mode = conv_padding(conv), conv.padding_mode.replace("zeros", "constant")
+        if padded:
+            layer = self.usual[1]
+            assert isinstance(layer, Padding)
+            if any(map(any, self._padding)) or getattr(layer, "value", 0) != 0:
+                raise UnsupportedError("channels are mixed first where one layer pads, and with no constant but zero.")
+            self._padding, self._mode = sides_of(layer), mode_of(layer)
         self._reaches = [(k - 1) * dilation for k, dilation in zip(conv.kernel_size, conv.dilation, strict=True)]
         by_hand = [low != high or low > reach for (low, high), reach in zip(self._padding, self._reaches, strict=True)]
-        self._inside = conv.padding_mode != "zeros" or any(by_hand)
+        self._inside = self._mode != "constant" or any(by_hand)
         done = [0 if self._inside else low for low, _ in self._padding]
         (dilation_v, dilation_h), (reach_v, reach_h) = conv.dilation, self._reaches
         self._shifts = [
@@ -45,7 +52,7 @@ class MixedFirst(ExactForm):
 
     @property
     def _conv(self) -> nn.Conv2d:
-        conv = self.usual[1]
+        conv = self.usual[-1]
         assert isinstance(conv, nn.Conv2d)
         return conv
 
@@ -58,17 +65,25 @@ class MixedFirst(ExactForm):
         named = {"kernel": kernel.contiguous()}
         return named if self._conv.bias is None else {**named, "bias": self._conv.bias[:, None, None]}
 
+    def _makes(self, input: Tensor, size: Sequence[int]) -> bool:
+        return True
+
     def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        conv = self._conv
-        planes: Tensor = self.usual[0](F.conv2d(input, weights["kernel"]))
+        return self._run_to(None, input, weights)
+
+    def _run_to(self, size: Sequence[int] | None, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        conv, interpolation = self._conv, Row(self.usual[0])
+        if not any(self._reaches) and not self._inside:
+            # Weights that sum to one leave a bias as it is.
+            bias = weights["bias"].flatten() if "bias" in weights else None
+            return interpolation.forward(F.conv2d(input, weights["kernel"], bias), size)
+        planes = interpolation.forward(F.conv2d(input, weights["kernel"]), size)
         if self._inside:
-            mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
             (top, bottom), (left, right) = self._padding
-            planes = F.pad(planes, (left, right, top, bottom), mode=mode)
+            planes = F.pad(planes, (left, right, top, bottom), mode=self._mode)
         if planes.shape[2] <= self._reaches[0] or planes.shape[3] <= self._reaches[1]:
             # Some taps see nothing of it at all, and there may be no output.
-            usual: Tensor = self.usual(input)
-            return usual
+            return self.usual.forward(input, size)
         output = _sum_of_shifted(planes.split(conv.out_channels, dim=1), self._shifts)
         return output if conv.bias is None else output.add_(weights["bias"])
 

@@ -74,12 +74,13 @@ class NormalForm:
 
     def __init__(self, layers: Sequence[nn.Module], channels: int | None = None) -> None:
         self.layers, self._stages = list(layers), [stage(layer) for layer in layers]
-        mixing = [(s, layer) for s, layer in zip(self._stages, layers, strict=True) if hasattr(layer, "in_channels")]
-        if len(mixing) > 1 and any(each.groups > 1 for each, _ in mixing):
-            raise UnsupportedError("convolutions in a row, of which one has groups, are left alone.")
-        self._starts_mixed = bool(layers) and isinstance(layers[0], nn.PixelShuffle)
+        groups = {each.groups for each in self._stages if each.mix is not None}
+        shuffles = any(each.shuffle > 1 for each in self._stages)
         self.in_channels = self._channels(channels)
-        self.groups = mixing[0][0].groups if mixing else (1 if self._starts_mixed else self.in_channels)
+        # Groups of more than one kind, or moved by a shuffle, are written out with zeros between them.
+        self.groups = groups.pop() if len(groups) == 1 and not shuffles else 1
+        if not groups and not shuffles and all(each.mix is None for each in self._stages):
+            self.groups = self.in_channels
         self.out_channels = self._out_channels()
         self.axes = tuple(self._axis(index) for index in (0, 1))
 
@@ -105,14 +106,21 @@ class NormalForm:
 
     def _axis(self, index: int) -> Axis:
         layers = tuple((each.axes[index].func, each.axes[index].args) for each in self._stages)
-        biased = tuple(getattr(layer, "bias", None) is not None for layer in self.layers)
-        return _axis_of(layers, biased, prod(each.scales[index] for each in self._stages))
+        adds = tuple(each.adds for each in self._stages)
+        return _axis_of(layers, adds, prod(each.scales[index] for each in self._stages))
 
     def kernel_of_taps(self) -> Tensor:
         """``(O, C/groups, taps, taps)`` in float64, from the layers' present weights, differentiable."""
-        kernel = torch.eye(self.in_channels, dtype=torch.float64)[:, :, None, None] if self._starts_mixed else None
+        kernel: Tensor | None = None
         for each in self._stages:
-            kernel = each.after(kernel)
+            if each.shuffle > 1:
+                if kernel is None:
+                    kernel = torch.eye(self.in_channels, dtype=torch.float64)[:, :, None, None]
+                split = kernel.unflatten(0, (-1, each.shuffle, each.shuffle)).permute(0, 3, 1, 4, 2, 5)
+                kernel = split.flatten(4, 5).flatten(2, 3)
+            elif each.mix is not None:
+                own = _with_groups(each.mix(), each.groups, self.groups)
+                kernel = own if kernel is None else _contract(kernel, own, self.groups)
         return torch.ones(self.in_channels, 1, 1, 1, dtype=torch.float64) if kernel is None else kernel
 
     def kernels(self, taps: Tensor | None = None) -> Kernels:
@@ -138,9 +146,12 @@ class NormalForm:
 
     def _biases(self) -> dict[str, Tensor]:
         """What the layers make of zeros, read where every part of the output is seen."""
-        if all(getattr(layer, "bias", None) is None for layer in self.layers):
+        if all(each.adds == "nothing" for each in self._stages):
             return {}
-        weight = next(layer.weight for layer in self.layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d))
+        weight = next(
+            (layer.weight for layer in self.layers if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)),
+            torch.zeros((), dtype=torch.float64),
+        )
         first, sizes = [], []
         for axis in self.axes:
             start = -(-axis.ring[0] // axis.scale) * axis.scale
@@ -159,21 +170,50 @@ class NormalForm:
         }
 
 
+def _with_groups(weight: Tensor, groups: int, wanted: int) -> Tensor:
+    """A kernel as it is, or with zeros where its groups do not meet if one group is wanted."""
+    if groups == wanted:
+        return weight
+    split = weight.unflatten(0, (groups, -1))
+    blocks = split.new_zeros(*split.shape[:2], groups, *split.shape[2:])
+    group, output = torch.arange(groups)[:, None], torch.arange(split.shape[1])[None]
+    whole: Tensor = blocks.index_put((group, output, group), split).flatten(2, 3).flatten(0, 1)
+    return whole
+
+
+def _contract(before: Tensor, weight: Tensor, groups: int) -> Tensor:
+    """The kernel of two layers for every pair of their taps, the second's outermost, as the axes have them."""
+    first, second = (each.unflatten(0, (groups, -1)) for each in (before, weight))
+    both = torch.einsum("gomby,gmcax->gocbayx", second, first)
+    contracted: Tensor = both.flatten(5, 6).flatten(3, 4).flatten(0, 1)
+    return contracted
+
+
 @lru_cache(maxsize=256)
 def _axis_of(
-    layers: tuple[tuple[Callable[..., Tensor], tuple[Any, ...]], ...], biased: tuple[bool, ...], scale: int
+    layers: tuple[tuple[Callable[..., Tensor], tuple[Any, ...]], ...], adds: tuple[str, ...], scale: int
 ) -> Axis:
     """One axis of layers in a row, each a function with its first arguments; it depends on no weight."""
     # Read from values, which tensors on the meta device have not; and kept for whoever wants gradients later.
     with torch.device("cpu"), torch.inference_mode(False), torch.no_grad():
-        matrices, rest = in_a_row([partial(function, *arguments) for function, arguments in layers])
-        pairs = [
-            (before, after)
-            for has_bias, before, after in zip(biased, matrices, rest, strict=True)
-            if has_bias and after is not None
-        ]
+        own = [partial(function, *arguments) for function, arguments in layers]
+        matrices, rest = in_a_row(own)
 
         def constants(size: int) -> Tensor:
-            return torch.cat([after(before(size).shape[1]).sum(2) for before, after in pairs])
+            made = []
+            for number, (each, after) in enumerate(zip(adds, rest, strict=True)):
+                given = matrices[number - 1](size).shape[1] if number else size
+                inside = own[number](given).sum(2)
+                everywhere = torch.ones_like(inside[:1])
+                if each == "outside":
+                    # All but the product of what is inside along both axes.
+                    made.append(inside if after is None else after(inside.shape[1]) @ inside[0])
+                if each != "nothing" and after is not None:
+                    made.append(after(inside.shape[1]) @ everywhere[0])
+            return torch.cat(made)
 
-        return periodic(matrices[-1], scale, constants if pairs else None)
+        constant = any(
+            each == "outside" or (each == "everywhere" and after is not None)
+            for each, after in zip(adds, rest, strict=True)
+        )
+        return periodic(matrices[-1], scale, constants if constant else None)

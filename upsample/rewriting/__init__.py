@@ -3,7 +3,7 @@
 How a form computes is none of this room's business, nor what the harness makes of times.
 """
 
-from upsample.rewriting.report import Report, Site
+from upsample.rewriting.report import Report, SiteReport
 from upsample.rewriting.rewriter import rewrite
 
-__all__ = ["Report", "Site", "rewrite"]
+__all__ = ["Report", "SiteReport", "rewrite"]

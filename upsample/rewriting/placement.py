@@ -1,167 +1,224 @@
-"""Putting forms in the place of layers: parameters stay where they are, and a graph takes over only where it must."""
+"""A module's forward pass with forms in it, and its own for whatever they are not known for."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cache, wraps
+from importlib import import_module
+from types import MethodType, ModuleType
+from typing import Any
 
-from torch import fx, nn
+import sympy
+import torch
+from torch import Tensor, fx, nn
+from torch.utils._sympy.printers import PythonPrinter
 
-from upsample.exact.exact_form import ExactForm, Kept
-from upsample.rewriting.capture import Captured
-from upsample.rewriting.sites import Chain, has_parameters, why_not
+from upsample.rewriting.capture import Captured, NotCapturedError, UnassumedError
+from upsample.rewriting.proof import difference
+from upsample.rewriting.structure import mapped, taken_apart, tensors
+
+PLAIN = (bool, int, float, str, type(None))
+
+Check = Callable[..., bool]
 
 
-@dataclass
-class Plan:
-    """A chain and the split that it is to be replaced by: each part with its form, or as it was."""
+class Followed:
+    """Stands in the place of a module's ``forward``: runs a graph of it where that is right, or else its own Python.
 
-    chain: Chain
-    parts: list[tuple[int, int, ExactForm | None]]
+    The graph is right for what was recorded: arguments of the same make, tensors of the same dtype and rank whose sizes
+    fulfil what was asked of them, and parts and settings of the module that are still what they were; a module in
+    training mode, for one, runs as it always did.
 
-
-@dataclass
-class Edit:
-    """A change to a network that can be taken back and made again.
-
-    Attributes:
-        names: of the chains that it rewrites.
-        places: module, attribute, what was there if anything, and what is to be there.
+    Args:
+        module: whose forward pass it is.
+        inner: its parts that the graph goes into.
+        captured: the graph, with forms in it.
+        rows: that the graph calls, by name.
+        conditions: symbolic truths that have to hold besides.
     """
 
-    names: list[str]
-    places: list[tuple[nn.Module, str, nn.Module | None, nn.Module]] = field(default_factory=list)
+    def __init__(
+        self,
+        module: nn.Module,
+        inner: set[nn.Module],
+        captured: Captured,
+        graph: fx.Graph,
+        rows: Mapping[str, nn.Module],
+        conditions: Sequence[sympy.Basic] = (),
+    ) -> None:
+        self._module, self._own = module, vars(module).get("forward")
+        self._given, self._returned = captured.given, captured.returned
+        self._kinds = [(each.dtype, each.device.type, each.dim()) for each in captured.example]
+        self._source = guard_source(captured, conditions)
+        self._fits: Check = eval(self._source)
+        code = graph.python_code("self")
+        self._code, self._names = code.src, dict(code.globals)
+        self._run = _function(self._code, self._names)
+        self.parts = {**rows, **captured.constants}
+        assigned = {(part, name) for part, name, _ in captured.assigned}
+        self._state = [each for each in _state(module, inner) if each[:2] not in assigned]
+        self._places = list(_places(module, inner))
+        self._hooked = list(inner)
+        self._outputs, self._assigned = captured.outputs, captured.assigned
+        self._differences: dict[str, float] | None = None
+        self._name = ""
+
+    @property
+    def forward(self) -> MethodType:
+        """What takes the place: a method that looks like the module's own, whose arguments others ask for by name."""
+        return MethodType(_like(type(self._module)), self)  # type: ignore[arg-type]  # classes can be hashed
+
+    @property
+    def _usual(self) -> Callable[..., Any]:
+        own = self._own
+        return own if own is not None else type(self._module).forward.__get__(self._module)  # type: ignore[no-any-return]
+
+    def run(self, *args: Any, **kwargs: Any) -> Any:
+        """Compute the module's output."""
+        leaves, given = taken_apart((args, kwargs))
+        if given != self._given or not self._right_for(leaves):
+            return self._usual(*args, **kwargs)
+        if self._differences is not None:
+            return self._compared(args, kwargs)
+        try:
+            return self._computed(leaves)
+        except UnassumedError:
+            return self._usual(*args, **kwargs)
+
+    def _computed(self, leaves: Sequence[Any]) -> Any:
+        made = list(self._run(self._module, *leaves))
+        for part, name, structure in self._assigned:
+            setattr(part, name, structure.with_leaves(made[self._outputs :]))
+        return self._returned.with_leaves(made)
+
+    def compare(self, differences: dict[str, float] | None, name: str) -> None:
+        """From now on, note under a name how far outputs are from the module's own, and return those; or no longer."""
+        self._differences, self._name = differences, name
+
+    def _compared(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        assert self._differences is not None
+        leaves, _ = taken_apart(mapped((args, kwargs), lambda each: each.clone() if isinstance(each, Tensor) else each))
+        try:
+            with torch.random.fork_rng():
+                made = list(tensors(self._computed(leaves)))
+        except Exception:  # parts of a user's own may raise anything
+            made = []
+        output = self._usual(*args, **kwargs)
+        apart = difference(list(tensors(output)), made)
+        self._differences[self._name] = max(apart, self._differences.get(self._name, 0.0))
+        return output
+
+    def _right_for(self, leaves: Sequence[Any]) -> bool:
+        if [(each.dtype, each.device.type, each.dim()) for each in leaves] != self._kinds:
+            return False
+        if not self._fits(*(side for each in leaves for side in each.shape)):
+            return False
+        if any(vars(part).get(name) != value for part, name, value in self._state):
+            return False
+        if any(parent._modules.get(name) is not part for parent, name, part in self._places):
+            return False
+        return not any(part._forward_hooks or part._forward_pre_hooks for part in self._hooked)
 
     def make(self) -> None:
-        """Put what is new in its places."""
-        for holder, attribute, _, new in self.places:
-            setattr(holder, attribute, new)
+        """Take the place of the module's own."""
+        vars(self._module).update(self.parts)
+        vars(self._module)["forward"] = self.forward
 
     def take_back(self) -> None:
-        """Put what was there back."""
-        for holder, attribute, old, _ in self.places:
-            if old is None:
-                delattr(holder, attribute)
-            else:
-                setattr(holder, attribute, old)
+        """Leave it to the module's own."""
+        for name in self.parts:
+            vars(self._module).pop(name, None)
+        vars(self._module).pop("forward", None)
+        if self._own is not None:
+            vars(self._module)["forward"] = self._own
+
+    def __getstate__(self) -> dict[str, Any]:
+        modules = {name: each.__name__ for name, each in self._names.items() if isinstance(each, ModuleType)}
+        others = {name: each for name, each in self._names.items() if name not in modules and name in self._code}
+        return {**vars(self), "_run": None, "_fits": None, "_names": (modules, others)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        modules, others = state["_names"]
+        self._names = {**others, **{name: import_module(path) for name, path in modules.items()}}
+        self._run, self._fits = _function(self._code, self._names), eval(self._source)
 
 
-def edits_of(holder: nn.Module, attribute: str, captured: Captured, plans: Sequence[Plan]) -> list[Edit]:
-    """What puts the forms in the place of layers of the module that ``holder`` has under the name ``attribute``.
+@cache
+def _like(kind: type[nn.Module]) -> Callable[..., Any]:
+    @wraps(kind.forward)
+    def forward(self: Followed, *args: Any, **kwargs: Any) -> Any:
+        return self.run(*args, **kwargs)
 
-    A new graph is only needed where something is called that is no module; all chains with such calls are one edit.
+    # By this name a copy in another process asks for it.
+    forward.__name__ = "forward"
+    return forward
+
+
+def _function(source: str, names: Mapping[str, Any]) -> Callable[..., Any]:
+    made = dict(names)
+    exec(compile(source, "<a forward pass with exact forms>", "exec"), made)
+    run: Callable[..., Any] = made["forward"]
+    return run
+
+
+def _state(module: nn.Module, inner: set[nn.Module]) -> Iterator[tuple[nn.Module, str, Any]]:
+    """The settings of modules that what they do may depend on."""
+    for part in (module, *inner):
+        for name, value in vars(part).items():
+            plain = value if isinstance(value, tuple) else (value,)
+            if not name.startswith("_") and all(type(each) in PLAIN for each in plain):
+                yield part, name, value
+
+
+def _places(module: nn.Module, inner: set[nn.Module]) -> Iterator[tuple[nn.Module, str, nn.Module]]:
+    for part in (module, *inner):
+        yield from ((part, name, child) for name, child in part._modules.items() if child in inner)
+
+
+def guard_source(captured: Captured, conditions: Sequence[sympy.Basic] = ()) -> str:
+    """The source of a function of all sizes, in order, that tells whether the graph is right for them.
+
+    Raises:
+        NotCapturedError: that depends on more than sizes.
     """
-    module, graph, modules = getattr(holder, attribute), captured.graph, captured.modules
-    alone = called_once(captured)
-    edits: list[Edit] = []
-    goes: list[fx.Node] = []
-    for plan in plans:
-        edits.append(Edit([plan.chain.name]))
-        for first, last, form in plan.parts:
-            if form is None:
+    names: dict[sympy.Symbol, sympy.Symbol] = {}
+    own: list[str] = []
+    asked: list[str] = []
+    later: list[tuple[str, Any]] = []
+    environment = None
+    for number, (fake, real) in enumerate(zip(captured.inputs, captured.example, strict=True)):
+        for axis, (side, size) in enumerate(zip(fake.shape, real.shape, strict=True)):
+            name = f"size_{number}_{axis}"
+            own.append(name)
+            if not isinstance(side, torch.SymInt):
+                asked.append(f"{name} == {int(side)}")
                 continue
-            nodes = plan.chain.nodes[first:last]
-            weighted = [node for node in nodes if node in alone and has_parameters(modules[str(node.target)])]
-            places = weighted or [node for node in nodes if node in alone]
-            for node in nodes:
-                if node in alone:
-                    layer = modules[str(node.target)]
-                    new = form.hold(layer) if node is places[-1] else Kept(layer)
-                    parent, _, name = str(node.target).rpartition(".")
-                    edits[-1].places.append((module.get_submodule(parent), name, layer, new))
+            environment = side.node.shape_env
+            expression = side.node.expr
+            if expression in names:
+                asked.append(f"{name} == {names[expression]}")
+            elif isinstance(expression, sympy.Symbol):
+                names[expression] = sympy.Symbol(name, integer=True, positive=True)
+                if size > 1:
+                    # One would have been taken for a size that is always one.
+                    asked.append(f"{name} > 1")
                 else:
-                    goes.append(node)
-            if not places:
-                name = _free_name(module, f"exact_{nodes[-1].name}")
-                edits[-1].places.append((module, name, None, form))
-                readers = list(nodes[-1].users)
-                with graph.inserting_after(nodes[-1]):
-                    # Not call_module, which looks for it in whatever module the graph was run as.
-                    call = graph.create_node("call_module", name, (nodes[-1],))
-                for reader in readers:
-                    reader.replace_input_with(nodes[-1], call)
-    if not goes:
-        return edits
-    for node in goes:
-        node.replace_all_uses_with(node.all_input_nodes[0])
-        graph.erase_node(node)
-    # A graph's module has containers of its own for the parts that it takes over, as they are by then.
-    together = Edit([edit.names[0] for edit in edits], [place for edit in edits for place in edit.places])
-    together.make()
-    try:
-        together.places.append((holder, attribute, module, _graph_module(module, graph)))
-    except Exception:
-        together.take_back()
-        raise
-    return [together]
+                    asked.append(f"{name} > 0")
+            else:
+                later.append((name, expression))
+    truths: list[Any] = [] if environment is None else [environment.replace(each.expr) for each in environment.guards]
+    for name, expression in later:
+        asked.append(f"{name} == {_printed(expression, names)}")
+    for truth in dict.fromkeys([*truths, *conditions]):
+        if truth is not sympy.true:
+            asked.append(f"({_printed(truth, names)})")
+    return f"lambda {', '.join(own)}: {' and '.join(asked) or True}"
 
 
-def _free_name(module: nn.Module, name: str) -> str:
-    """The name, or the first with a number behind it that the module does not have."""
-    names = (name, *(f"{name}_{number}" for number in range(len(vars(module)["_modules"]) + 1)))
-    return next(each for each in names if not hasattr(module, each))
-
-
-def called_once(captured: Captured) -> set[fx.Node]:
-    """Calls of modules that are called nowhere else in the graph."""
-    modules = captured.modules
-    nodes = [node for node in captured.graph.nodes if node.op == "call_module"]
-    calls = Counter(id(modules[str(node.target)]) for node in nodes)
-    return {node for node in nodes if calls[id(modules[str(node.target)])] == 1}
-
-
-def _graph_module(module: nn.Module, graph: fx.Graph) -> fx.GraphModule:
-    """A module that runs the graph and has all that ``module`` has, called or not."""
-    for node in graph.nodes:
-        # An annotation that is a string cannot be pickled with the graph.
-        node.type = None
-    made = fx.GraphModule(module, graph, type(module).__name__)
-    known = set()
-    for path, part in module.named_modules(remove_duplicate=False):
-        if path and not _has(made, path):
-            made.add_submodule(path, part)
-        container = made.get_submodule(path)
-        if container is part:
-            continue
-        # A container of the graph's own, with what the module's has.
-        container.training = part.training
-        for name, parameter in part._parameters.items():
-            container.register_parameter(name, parameter)
-        for name, buffer in part._buffers.items():
-            container.register_buffer(name, buffer, persistent=name not in part._non_persistent_buffers_set)
-        known |= {f"{path}.{name}".lstrip(".") for name in part._buffers}
-    for name, _ in list(made.named_buffers()):
-        parent, _, own = name.rpartition(".")
-        if name not in known and made.get_submodule(parent) is not _submodule(module, parent):
-            # A tensor that the network holds as a plain attribute, which is no part of its state.
-            made.get_submodule(parent)._non_persistent_buffers_set.add(own)
-    return made
-
-
-def _has(module: nn.Module, path: str) -> bool:
-    return _submodule(module, path) is not None
-
-
-def _submodule(module: nn.Module, path: str) -> nn.Module | None:
-    try:
-        return module.get_submodule(path)
-    except AttributeError:
-        return None
-
-
-def why_fixed(module: nn.Module, captured: Captured) -> str | None:
-    """Say why a module's forward pass must not be replaced by its graph, or return None."""
-    if captured.further:
-        names = ", ".join(captured.further)
-        return (
-            f"its forward pass would have to change, and it takes further arguments, which a graph would fix: {names}."
-        )
-    if captured.assigned:
-        names = ", ".join(captured.assigned)
-        return f"its forward pass would have to change, and it assigns to the module, which a graph would not: {names}."
-    if (reason := why_not(module)) is not None:
-        return f"its forward pass would have to change, and {reason}"
-    if any("training" in node.kwargs for node in captured.graph.nodes):
-        return "its forward pass would have to change, and it asks for the training mode, which a graph would fix."
-    return None
+def _printed(expression: sympy.Basic, names: Mapping[sympy.Symbol, sympy.Symbol]) -> str:
+    unknown = expression.free_symbols - names.keys()
+    if unknown:
+        raise NotCapturedError("its sizes depend on values")
+    printed: str = PythonPrinter().doprint(expression.xreplace(names))
+    return printed

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Mapping, Sequence
 from math import comb, exp, log
 from statistics import median
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -67,21 +65,6 @@ def gain(before: Sequence[float], after: Sequence[float]) -> Gain:
         rank += 1
     limits = ratios[max(rank - 1, 0)], ratios[count - max(rank, 1)]
     return exp(median(ratios)), exp(limits[0]), exp(limits[1])
-
-
-def tensors(output: Any) -> Iterator[Tensor]:
-    """All tensors of an output, in whatever lists, dictionaries and dataclasses it holds them."""
-    if isinstance(output, Tensor):
-        yield output
-    elif isinstance(output, Mapping):
-        for value in output.values():
-            yield from tensors(value)
-    elif isinstance(output, list | tuple):
-        for value in output:
-            yield from tensors(value)
-    elif is_dataclass(output):
-        for each in fields(output):
-            yield from tensors(getattr(output, each.name))
 
 
 def difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> float:

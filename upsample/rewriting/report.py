@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 Gain = tuple[float, float, float]
@@ -9,7 +10,7 @@ Gain = tuple[float, float, float]
 
 
 @dataclass(frozen=True)
-class Site:
+class SiteReport:
     """One place in a network, and what became of it.
 
     Attributes:
@@ -21,6 +22,7 @@ class Site:
         gain: by how much its time shrinks, measured, and the limits of the 99 % interval.
         difference: the largest difference of its output, as a share of the largest value.
         reason: why it was left alone.
+        measured_as: the site with the same layers and shapes whose measurement is this one's too.
     """
 
     name: str
@@ -31,6 +33,12 @@ class Site:
     gain: Gain | None = None
     difference: float | None = None
     reason: str = ""
+    measured_as: str = ""
+
+    @property
+    def provable(self) -> bool:
+        """Whether some exact form of it was found to have the same output."""
+        return self.difference is not None
 
 
 @dataclass(frozen=True)
@@ -38,29 +46,23 @@ class Report:
     """What :func:`rewrite` did.
 
     Attributes:
-        sites: all that looks like upsampling, in order.
+        sites: all that upsamples, in order.
         gain: of the whole network, measured, and the limits of the 99 % interval; None if nothing was rewritten.
         difference: the largest difference of the whole network's output, as a share of the largest value.
         notes: what the user should know besides.
     """
 
-    sites: tuple[Site, ...]
+    sites: tuple[SiteReport, ...]
     gain: Gain | None = None
     difference: float | None = None
     notes: tuple[str, ...] = ()
 
     def __str__(self) -> str:
-        lines = []
-        for site in self.sites:
-            if site.gain is None or not site.after:
-                lines.append(f"{site.name}: {site.before} left alone: {site.reason}")
-            else:
-                lines.append(
-                    f"{site.name}: {site.before} -> {site.after}, {site.gain[0]:.2f}x faster"
-                    f" ({site.gain[1]:.2f} to {site.gain[2]:.2f}), {site.expected:.2f}x fewer multiply-accumulates,"
-                    f" output within {site.difference:.1e}"
-                )
-        if not lines:
+        done = [site for site in self.sites if site.after]
+        lines = [_rewritten(site) for site in done]
+        for reason, names in _grouped([site for site in self.sites if not site.after]):
+            lines.append(f"left alone: {', '.join(names)}: {reason}")
+        if not lines and not self.notes:
             lines.append("Nothing in this network looks like upsampling.")
         if self.gain is not None:
             lines.append(
@@ -68,3 +70,21 @@ class Report:
                 f" output within {self.difference:.1e}"
             )
         return "\n".join([*lines, *self.notes])
+
+
+def _rewritten(site: SiteReport) -> str:
+    assert site.gain is not None
+    fewer = "" if site.expected is None else f" {site.expected:.2f}x fewer multiply-accumulates,"
+    same = f", measured as {site.measured_as}" if site.measured_as else ""
+    return (
+        f"{site.name}: {site.before} -> {site.after}, {site.gain[0]:.2f}x faster"
+        f" ({site.gain[1]:.2f} to {site.gain[2]:.2f}),{fewer} output within {site.difference:.1e}{same}"
+    )
+
+
+def _grouped(sites: Sequence[SiteReport]) -> list[tuple[str, list[str]]]:
+    """The sites by the reason why they were left alone."""
+    groups: dict[str, list[str]] = {}
+    for site in sites:
+        groups.setdefault(site.reason, []).append(f"{site.name} ({site.before})")
+    return list(groups.items())

@@ -1,63 +1,130 @@
-"""Where in a network something is upsampled: chains of linear layers, found in the graph that ``torch.fx`` traces.
+"""Where in a graph something is upsampled and convolved: what is convolved is traced back to where it was small.
 
-A chain holds an interpolation, a shuffle, a transposed convolution or zero-stuffing, and the convolutions next to it
-that nothing stands in between of: an activation, a normalisation or a second reader of what is in between ends it. A
-layer that is not exactly one of torch's own, that has hooks or a parametrisation, or that the network calls more than
-once is never part of one.
+A site is one operator: an upsampler and the convolutions next to it, or a convolution of several values side by side or
+added up, some of them upsampled,
+
+    ``conv(cat(f(up(x)), skip)) = conv_x(up(f(x))) + conv_skip(skip)``
+
+with the convolution's weights split by input channels. A function of every position by itself moves to low resolution
+where it commutes with what lies between: any function with nearest-neighbour interpolation and with a shuffle, and one
+that is affine with every interpolation, whose weights sum to one. What has a second reader is never part of a site.
 """
 
 from __future__ import annotations
 
-import inspect
-from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, fx, nn
-from torch.nn.utils import parametrize
 
 from upsample.contract import UnsupportedError
-from upsample.exact.layers import ZeroStuff, stage
+from upsample.rewriting.vocabulary import (
+    Joined,
+    Linear,
+    Pointwise,
+    Same,
+    Step,
+    added,
+    operation,
+    shape_of,
+    step,
+    writes,
+)
+from upsample.rewriting.vocabulary import grows as makes_larger
 
-GROWING = (nn.Upsample, nn.UpsamplingNearest2d, nn.UpsamplingBilinear2d, nn.PixelShuffle, ZeroStuff)
-"""Layers without weights that make what they are given larger."""
+Pad = nn.ConstantPad2d | nn.ReflectionPad2d | nn.ReplicationPad2d | nn.CircularPad2d
 
-NAMES = frozenset(kind.__name__ for kind in (*GROWING, nn.ConvTranspose2d))
-"""Of all layers that look like upsampling."""
 
-HOOKS = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
+@dataclass(frozen=True)
+class Channels:
+    """Which channels of a value are meant: ``first`` to ``last - 1``."""
+
+    first: int
+    last: int
+
+    def of(self, whole: Channels) -> Channels:
+        """These channels of a part, counted in what the part belongs to."""
+        return Channels(whole.first + self.first, whole.first + self.last)
+
+    @property
+    def count(self) -> int:
+        """How many they are."""
+        return self.last - self.first
+
+
+@dataclass(frozen=True)
+class Function:
+    """A function of every position that is to be applied somewhere else than where it stands.
+
+    Attributes:
+        node: where it stands.
+        channels: of what it stands behind.
+        repeated: for how many channels there each of its own stands, where it moves before a shuffle.
+    """
+
+    node: fx.Node
+    channels: Channels
+    repeated: int = 1
+
+
+@dataclass(frozen=True)
+class Part:
+    """A value that is convolved, with its share of the convolution.
+
+    Attributes:
+        start: the value that it is made from.
+        functions: that are applied to it first.
+        row: the linear layers, first to last.
+    """
+
+    start: fx.Node
+    functions: tuple[Function, ...]
+    row: tuple[Linear, ...]
+
+    @property
+    def grows(self) -> bool:
+        """Whether it is upsampled on its way."""
+        return any(grows(link.layer) for link in self.row)
 
 
 @dataclass
-class Chain:
-    """Layers in a row that are one linear operator.
+class Site:
+    """One operator of a graph that can be computed in other ways.
 
     Attributes:
-        nodes: of the graph, first to last.
-        layers: what each of them computes, as a module.
-        input: what the first is given when the network runs on the example; filled in when it is captured.
+        nodes: all that it replaces, in order; the last has its output.
+        parts: what it is the sum of.
+        other: what is added to its only part besides, which is no convolution then.
+        zeros: symbolic numbers that have to be zero.
     """
 
     nodes: list[fx.Node]
-    layers: list[nn.Module]
-    input: Tensor | None = None
+    parts: list[Part]
+    other: fx.Node | None = None
+    zeros: tuple[torch.SymInt, ...] = ()
 
     @property
     def text(self) -> str:
         """Its layers' names."""
-        return " + ".join(type(layer).__name__ for layer in self.layers)
+        rows = [[_kind(link.layer) for link in part.row] for part in self.parts]
+        if len(rows) == 1:
+            return " + ".join(rows[0] if self.other is None else [*rows[0], "other"])
+        inner = [
+            " + ".join(names[:-1]) if part.grows else "other" for names, part in zip(rows, self.parts, strict=True)
+        ]
+        how = "cat" if any(isinstance(step(each), Joined) for each in self.nodes if _readable(each)) else "sum"
+        return f"{how}({', '.join(inner)}) + {rows[0][-1]}"
 
     @property
     def name(self) -> str:
-        """The path of its first layer with weights, or the name of its first node."""
-        targets = [str(node.target) for node in self.nodes if node.op == "call_module"]
-        weighted = [
-            str(node.target) for node, layer in zip(self.nodes, self.layers, strict=True) if has_parameters(layer)
-        ]
-        return (weighted or targets or [self.nodes[0].name])[0]
+        """The path of its first layer with weights, or of the module that calls it, or the name of its first node."""
+        for link in self.parts[0].row:
+            for source in link.given["weight"].sources if "weight" in link.given else ():
+                if source.op in ("get_attr", "placeholder") and isinstance(source.meta.get("path"), str):
+                    return str(source.meta["path"]).rpartition(".")[0]
+        return name_of(next(node for node in self.nodes if makes_larger(node)))
 
 
 @dataclass
@@ -65,154 +132,352 @@ class Found:
     """What there is in one graph.
 
     Attributes:
-        chains: that may be rewritten.
-        left: name and reason of what looks like upsampling and is left alone.
+        sites: that may be rewritten.
+        left: name and reason of what upsamples and is left alone.
     """
 
-    chains: list[Chain] = field(default_factory=list)
+    sites: list[Site] = field(default_factory=list)
     left: list[tuple[str, str]] = field(default_factory=list)
 
 
-def find(graph: fx.Graph, modules: Mapping[str, nn.Module]) -> Found:
-    """Find the chains of a graph, each as long as it can be; ``modules`` are the network's, by path."""
-    found, taken = Found(), set[fx.Node]()
-    look = _Look(graph, modules)
+def find(graph: fx.Graph) -> Found:
+    """Find the sites of a graph whose nodes have their values' shapes with them, each as large as it can be."""
+    found, look = Found(), _Look(graph)
     for node in graph.nodes:
-        if node in taken or not look.grows(node):
+        if node not in look.taken and (site := look.around(node)) is not None:
+            look.taken.update(site.nodes)
+            found.sites.append(site)
+    for node in graph.nodes:
+        if node in look.taken or not makes_larger(node):
             continue
-        layer = look.layer(node)
-        if isinstance(layer, str):
-            found.left.append((_name(node), layer))
-            continue
-        nodes = [node]
-        while (before := look.before(nodes[0])) is not None and before not in taken:
-            nodes.insert(0, before)
-        while (after := look.after(nodes[-1])) is not None:
-            nodes.append(after)
-        taken.update(nodes)
-        layers = [look.layer(each) for each in nodes]
-        found.chains.append(Chain(nodes, [each for each in layers if isinstance(each, nn.Module)]))
+        lone = look.alone(node)
+        if isinstance(lone, str):
+            found.left.append((name_of(node), lone))
+        else:
+            look.taken.update(lone.nodes)
+            found.sites.append(lone)
+    order = {node: number for number, node in enumerate(graph.nodes)}
+    found.sites.sort(key=lambda site: order[site.nodes[-1]])
     return found
 
 
 class _Look:
-    """One graph, seen as layers."""
+    """One graph, seen as steps."""
 
-    def __init__(self, graph: fx.Graph, modules: Mapping[str, nn.Module]) -> None:
-        self._modules = modules
-        self._calls = Counter(id(modules[str(n.target)]) for n in graph.nodes if n.op == "call_module")
-        self._layers: dict[fx.Node, nn.Module | str | None] = {}
+    def __init__(self, graph: fx.Graph) -> None:
+        self.taken: set[fx.Node] = set()
+        self._order = {node: number for number, node in enumerate(graph.nodes)}
+        self._steps: dict[fx.Node, Step | str | None] = {}
 
-    def grows(self, node: fx.Node) -> bool:
-        """Whether a node makes what it is given larger."""
-        if node.op == "call_module":
-            # By name, as quantised layers do not derive from those that they stand for.
-            return any(kind.__name__ in NAMES for kind in type(self._modules[str(node.target)]).__mro__)
-        return node.op == "call_function" and node.target in _FUNCTIONS
+    def step(self, node: fx.Node) -> Step | str | None:
+        """What a node does, why it is no step that could be rewritten, or None."""
+        if node not in self._steps:
+            try:
+                self._steps[node] = step(node)
+            except UnsupportedError as error:
+                self._steps[node] = str(error)
+        return self._steps[node]
 
-    def layer(self, node: fx.Node) -> nn.Module | str | None:
-        """The layer of a node, why it is none that can be rewritten, or None for what is no layer at all."""
-        if node not in self._layers:
-            self._layers[node] = self._layer(node)
-        return self._layers[node]
-
-    def _layer(self, node: fx.Node) -> nn.Module | str | None:
-        try:
-            if node.op == "call_function" and node.target in _FUNCTIONS:
-                layer: nn.Module = _FUNCTIONS[node.target](**_arguments(node))
-            elif node.op == "call_module":
-                layer = self._modules[str(node.target)]
-                if len(node.args) + len(node.kwargs) != 1:
-                    return "it is called with further arguments."
-                if self._calls[id(layer)] > 1 and has_parameters(layer):
-                    return f"it is called {self._calls[id(layer)]} times."
-                if (reason := why_not(layer)) is not None:
-                    return reason
-            else:
-                return None
-            if not isinstance(layer, nn.Upsample):
-                # What factor an interpolation needs depends on the form.
-                stage(layer)
-        except UnsupportedError as error:
-            return str(error)
-        return layer
-
-    def before(self, node: fx.Node) -> fx.Node | None:
-        """A convolution whose output this node alone reads; only a shuffle gains from the one before it."""
-        inputs = node.all_input_nodes
-        if not isinstance(self.layer(node), nn.PixelShuffle) or len(inputs) != 1 or len(inputs[0].users) != 1:
+    def around(self, node: fx.Node) -> Site | None:
+        """The site that ends in a convolution, if what it convolves is upsampled."""
+        root = self.step(node)
+        if not isinstance(root, Linear) or not isinstance(root.layer, nn.Conv2d) or not _dense(root.layer):
             return None
-        return inputs[0] if isinstance(self.layer(inputs[0]), nn.Conv2d) else None
+        whole = Channels(0, root.layer.in_channels)
+        nodes: list[fx.Node] = [node]
+        parts = self._parts(root.input, (root,), (), whole, nodes)
+        if not any(part.grows for part in parts):
+            return None
+        if len(parts) > 1 and root.layer.groups > 1:
+            return None
+        nodes.sort(key=self._order.__getitem__)
+        zeros = tuple(zero for each in nodes if isinstance(made := self.step(each), Same) for zero in made.zeros)
+        site = Site(nodes, sorted(parts, key=lambda part: not part.grows), zeros=zeros)
+        if len(parts) == 1:
+            self._extend(site)
+        return site if self._undisturbed(site) else None
 
-    def after(self, node: fx.Node) -> fx.Node | None:
-        """A layer that alone reads this node's output."""
+    def alone(self, node: fx.Node) -> Site | str:
+        """The site of an upsampler that no convolution follows, or why there is none."""
+        link = self.step(node)
+        if isinstance(link, str):
+            return link
+        if not isinstance(link, Linear):
+            return "it is called with arguments that are not known here."
+        nodes = [node]
+        start, row = self._before(link, nodes)
+        site = Site(nodes, [Part(start, (), row)])
+        self._extend(site)
+        if len(site.nodes) == 1 and isinstance(link.layer, nn.Upsample):
+            self._add(site)
+        return site if self._undisturbed(site) else "what it is given is written to before it is used."
+
+    def _parts(
+        self,
+        node: fx.Node,
+        row: tuple[Linear, ...],
+        functions: tuple[Function, ...],
+        channels: Channels,
+        nodes: list[fx.Node],
+    ) -> list[Part]:
+        """What a row of layers is given, as the sum of parts; ``nodes`` gets what they take the place of.
+
+        Args:
+            node: the value.
+            row: what follows, its last layer the convolution.
+            functions: of every position, that follow on the value; the first first.
+            channels: of the convolution that read it.
+            nodes: of the site.
+        """
+        leaf = [Part(node, functions, _share(row, channels))]
+        made = self.step(node)
+        if len(node.users) != 1 or node in self.taken or not isinstance(made, Linear | Joined | Pointwise | Same):
+            return leaf
+        further: list[fx.Node] = [node]
+        if isinstance(made, Same):
+            parts = self._parts(made.input, row, functions, channels, further)
+        elif isinstance(made, Joined):
+            parts = self._joined(made, row, functions, channels, further)
+        elif isinstance(made, Pointwise):
+            sum_of = added(node)
+            if len(made.inputs) == 1:
+                own = Function(node, Channels(0, _channels(node)))
+                parts = self._parts(made.inputs[0], row, (own, *functions), channels, further)
+            elif sum_of is not None and not functions and all(_unbiased(link) for link in row[:-1]):
+                parts = [part for each in sum_of for part in self._parts(each, row, (), channels, further)]
+                if not all(part.grows for part in parts):
+                    # A convolution more than before, at full size.
+                    return leaf
+            else:
+                return leaf
+        else:
+            return self._through(made, node, row, functions, channels, nodes) or leaf
+        if not any(part.grows for part in parts):
+            return leaf
+        nodes.extend(further)
+        return parts
+
+    def _joined(
+        self,
+        made: Joined,
+        row: tuple[Linear, ...],
+        functions: tuple[Function, ...],
+        channels: Channels,
+        nodes: list[fx.Node],
+    ) -> list[Part]:
+        parts: list[Part] = []
+        first = 0
+        for each in made.parts:
+            own = Channels(first, first + _channels(each))
+            first = own.last
+            sliced = tuple(replace(function, channels=own.of(function.channels)) for function in functions)
+            parts += self._parts(each, _channelwise(row, own), sliced, own.of(channels), nodes)
+        return parts
+
+    def _through(
+        self,
+        made: Linear,
+        node: fx.Node,
+        row: tuple[Linear, ...],
+        functions: tuple[Function, ...],
+        channels: Channels,
+        nodes: list[fx.Node],
+    ) -> list[Part] | None:
+        """The parts behind a linear layer, if it is one that each channel goes through by itself, or that grows."""
+        if not all(_commutes(each.node, _pointwise(self.step(each.node)), made.layer) for each in functions):
+            return None
+        if grows(made.layer):
+            if isinstance(made.layer, nn.PixelShuffle):
+                times = made.layer.upscale_factor**2
+                functions = tuple(replace(each, repeated=each.repeated * times) for each in functions)
+            further = [node]
+            start, before = (made.input, (made,)) if functions else self._before(made, further)
+            nodes.extend(further)
+            return [Part(start, functions, (*before, *_share(row, channels)))]
+        depthwise = isinstance(made.layer, nn.Conv2d) and _depthwise(made.layer) and not functions
+        if not depthwise and not isinstance(made.layer, Pad):
+            return None
+        further = [node]
+        parts = self._parts(made.input, (made, *row), functions, channels, further)
+        if not any(part.grows for part in parts):
+            return None
+        nodes.extend(further)
+        return parts
+
+    def _before(self, link: Linear, nodes: list[fx.Node]) -> tuple[fx.Node, tuple[Linear, ...]]:
+        """A shuffle with the convolution before it, which alone of all gains from it."""
+        before = link.input
+        made = self.step(before)
+        if (
+            isinstance(link.layer, nn.PixelShuffle)
+            and isinstance(made, Linear)
+            and isinstance(made.layer, nn.Conv2d)
+            and _dense(made.layer)
+            and len(before.users) == 1
+            and before not in self.taken
+        ):
+            nodes.insert(0, before)
+            return made.input, (made, link)
+        return link.input, (link,)
+
+    def _extend(self, site: Site) -> None:
+        """Take in the layers after it that alone read what is before them."""
+        (part,) = site.parts
+        row, waiting = list(part.row), list[tuple[fx.Node, Linear]]()
+        last = site.nodes[-1]
+        while len(last.users) == 1:
+            (reader,) = last.users
+            made = self.step(reader)
+            if reader in self.taken or not isinstance(made, Linear) or made.input is not last:
+                break
+            waiting.append((reader, made))
+            last = reader
+            if isinstance(made.layer, Pad):
+                continue
+            if not (isinstance(made.layer, nn.Conv2d) and _dense(made.layer)) and not isinstance(
+                made.layer, nn.PixelShuffle
+            ):
+                break
+            # Padding alone gains nothing.
+            site.nodes += [node for node, _ in waiting]
+            row += [link for _, link in waiting]
+            waiting.clear()
+        site.parts = [replace(part, row=tuple(row))]
+
+    def _add(self, site: Site) -> None:
+        """Take in the sum that alone reads an interpolation."""
+        (node,) = site.nodes
         readers = list(node.users)
-        return (
-            readers[0]
-            if len(readers) == 1 and isinstance(self.layer(readers[0]), nn.Conv2d | nn.PixelShuffle)
-            else None
+        sum_of = added(readers[0]) if len(readers) == 1 else None
+        if sum_of is None or readers[0] in self.taken or sum_of[0] is sum_of[1] or writes(readers[0]):
+            return
+        (site.other,) = (each for each in sum_of if each is not node)
+        site.nodes.append(readers[0])
+
+    def _undisturbed(self, site: Site) -> bool:
+        """Whether nobody writes into what a site is given, which it comes to read later than before."""
+        own, end = set(site.nodes), self._order[site.nodes[-1]]
+        for start in (*(part.start for part in site.parts), *([site.other] if site.other is not None else [])):
+            for user in start.users:
+                if user not in own and self._order[user] < end and (writes(user) or user.meta.get("writes")):
+                    return False
+            if start in own:
+                return False
+        return not any(writes(node) and len(node.all_input_nodes[0].users) > 1 for node in own)
+
+
+def grows(layer: nn.Module) -> bool:
+    """Whether a layer makes what it is given larger."""
+    return isinstance(layer, nn.Upsample | nn.PixelShuffle | nn.ConvTranspose2d)
+
+
+def name_of(node: fx.Node) -> str:
+    """The path of the module that calls a node, or the node's own name where that is no layer of torch's."""
+    stack = node.meta.get("nn_module_stack") or {}
+    path, kind = list(stack.values())[-1] if isinstance(stack, Mapping) and stack else ("", "")
+    layer = str(getattr(kind, "__module__", kind)).startswith("torch.nn.modules.")
+    return str(path) if layer else f"{path}.{node.name}".lstrip(".")
+
+
+def _dense(layer: nn.Conv2d) -> bool:
+    return layer.stride == (1, 1)
+
+
+def _depthwise(layer: nn.Conv2d) -> bool:
+    return _dense(layer) and layer.groups == layer.in_channels == layer.out_channels
+
+
+def _unbiased(link: Linear) -> bool:
+    return "bias" not in link.given and getattr(link.layer, "value", 0) == 0
+
+
+def _kind(layer: nn.Module) -> str:
+    return type(layer).__name__
+
+
+def _readable(node: fx.Node) -> bool:
+    return operation(node) in ("cat", "concat", "concatenate")
+
+
+def _channels(node: fx.Node) -> int:
+    return int(shape_of(node)[1])
+
+
+def _pointwise(made: Step | str | None) -> Pointwise:
+    assert isinstance(made, Pointwise)
+    return made
+
+
+def _commutes(node: fx.Node, function: Pointwise, layer: nn.Module) -> bool:
+    """Whether a function may be applied before a layer in place of after it."""
+    if isinstance(layer, nn.PixelShuffle):
+        return True
+    if isinstance(layer, nn.Upsample):
+        return function.affine or layer.mode in ("nearest", "nearest-exact")
+    if isinstance(layer, nn.ConstantPad2d):
+        return not function.per_channel and _stays(node, layer.value)
+    return isinstance(layer, Pad)
+
+
+def _stays(node: fx.Node, value: float) -> bool:
+    """Whether a function without further values leaves this one as it is."""
+    given = torch.tensor(value)
+    arguments = [given if isinstance(each, fx.Node) else each for each in node.args]
+    if node.op == "call_method":
+        return bool(getattr(given.clone(), str(node.target))(*arguments[1:], **node.kwargs) == given)
+    assert callable(node.target)
+    try:
+        return bool(
+            node.target(*[each.clone() if each is given else each for each in arguments], **node.kwargs) == given
         )
+    except (RuntimeError, TypeError):
+        return False
 
 
-def has_parameters(layer: nn.Module) -> bool:
-    """Whether a layer has weights."""
-    return next(layer.parameters(), None) is not None
+def _share(row: tuple[Linear, ...], channels: Channels) -> tuple[Linear, ...]:
+    """The row with the part of the last layer's weights that these channels meet."""
+    *before, conv = row
+    layer = conv.layer
+    assert isinstance(layer, nn.Conv2d)
+    if channels == Channels(0, layer.in_channels):
+        return row
+    part = _conv(layer, channels.count, layer.out_channels, layer.groups)
+    weight = conv.given["weight"].then(partial(_narrowed, 1, channels.first, channels.count))
+    return (*before, replace(conv, layer=part, given={**conv.given, "weight": weight}))
 
 
-def why_not(layer: nn.Module) -> str | None:
-    """Say why a layer may do more than its class says, or return None."""
-    if any(getattr(layer, name, None) for name in HOOKS):
-        return "it has hooks."
-    if parametrize.is_parametrized(layer):
-        return "its weight is parametrised."
-    return None
+def _channelwise(row: tuple[Linear, ...], channels: Channels) -> tuple[Linear, ...]:
+    """The row for some of the channels before its last layer."""
+    made = []
+    for link in row[:-1]:
+        if isinstance(link.layer, nn.Conv2d) and channels.count != link.layer.in_channels:
+            narrowed = partial(_narrowed, 0, channels.first, channels.count)
+            given = {name: each.then(narrowed) for name, each in link.given.items()}
+            link = replace(link, layer=_conv(link.layer, *[channels.count] * 3), given=given)
+        made.append(link)
+    return (*made, row[-1])
 
 
-def _interpolation(
-    input: Any,
-    size: Any = None,
-    scale_factor: Any = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
-) -> nn.Module:
-    if antialias:
-        raise UnsupportedError("interpolation with antialias is left alone.")
-    size, scale_factor = (tuple(each) if isinstance(each, list) else each for each in (size, scale_factor))
-    return nn.Upsample(size, scale_factor, mode, align_corners, recompute_scale_factor)
+def _conv(like: nn.Conv2d, in_channels: int, out_channels: int, groups: int) -> nn.Conv2d:
+    return nn.Conv2d(
+        in_channels,
+        out_channels,
+        like.kernel_size,  # type: ignore[arg-type]  # a pair is what it takes
+        padding=like.padding,  # type: ignore[arg-type]
+        dilation=like.dilation,  # type: ignore[arg-type]
+        groups=groups,
+        bias=like.bias is not None,
+        device="meta",
+    )
 
 
-def _shuffle(input: Any, upscale_factor: int) -> nn.Module:
-    return nn.PixelShuffle(upscale_factor)
+def _narrowed(dim: int, first: int, count: int, tensor: Tensor) -> Tensor:
+    return tensor.narrow(dim, first, count)
 
 
-_FUNCTIONS: dict[Any, Any] = {
-    F.interpolate: _interpolation,
-    F.pixel_shuffle: _shuffle,
-    torch.pixel_shuffle: _shuffle,
-}
-
-
-def _arguments(node: fx.Node) -> dict[str, Any]:
-    """The arguments of a call by name.
-
-    Raises:
-        UnsupportedError: one of them is computed in the forward pass.
-    """
-    names = list(inspect.signature(_FUNCTIONS[node.target]).parameters)
-    arguments = {**dict(zip(names, node.args, strict=False)), **node.kwargs}
-    # Torch may come to know more of them, which we do not.
-    if len(node.args) > len(names) or arguments.keys() - set(names):
-        raise UnsupportedError("it is called with arguments that are not known here.")
-    if any(_computed(value) for name, value in arguments.items() if name != "input"):
-        raise UnsupportedError("its output size is computed in the forward pass.")
-    return arguments
-
-
-def _computed(value: Any) -> bool:
-    return isinstance(value, fx.Node) or (isinstance(value, list | tuple) and any(map(_computed, value)))
-
-
-def _name(node: fx.Node) -> str:
-    return str(node.target) if node.op == "call_module" else node.name
+def computed(site: Site) -> fx.Node | None:
+    """A parameter of its layers that the forward pass computes, if there is one."""
+    needed = (
+        source for part in site.parts for link in part.row for each in link.given.values() for source in each.sources
+    )
+    return next((source for source in needed if source.op not in ("get_attr", "placeholder")), None)

@@ -1,0 +1,194 @@
+"""One module of a network with what is upsampled in it: recorded in a run, chosen, and put in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import sympy
+import torch
+from torch import Tensor, fx, nn
+
+from upsample.rewriting import proof
+from upsample.rewriting.capture import Calls, Captured, NotCapturedError, capture, first_line, watched
+from upsample.rewriting.choice import Chooser
+from upsample.rewriting.duplicate import left_as_it_was
+from upsample.rewriting.observe import Scope
+from upsample.rewriting.placement import Followed
+from upsample.rewriting.report import SiteReport
+from upsample.rewriting.rows import SUMS
+from upsample.rewriting.sites import Site, find
+from upsample.rewriting.structure import mapped, tensors
+from upsample.rewriting.substitution import Measured, Term, inputs_of, write, write_sum
+from upsample.rewriting.vocabulary import GROWING, operation
+
+
+@dataclass
+class Recorded:
+    """A scope's graph, what is found in it, and what its sites were given; or why there is none.
+
+    Attributes:
+        scope: the module and its parts that the graph goes into.
+        path: of the module in the network.
+        changed: attributes of the network that a run of it assigns to.
+        captured: its graph.
+        sites: found in it.
+        left: name and reason of what upsamples and is left alone.
+        seen: values of the graph in the example.
+        why_not: why the module is left alone, if it is.
+    """
+
+    scope: Scope
+    path: str
+    changed: Sequence[tuple[nn.Module, str]] = ()
+    captured: Captured | None = None
+    sites: list[Site] = field(default_factory=list)
+    left: list[tuple[str, str]] = field(default_factory=list)
+    seen: dict[fx.Node, Any] = field(default_factory=dict)
+    why_not: str = ""
+    followed: Followed | None = None
+    rewritten: list[str] = field(default_factory=list)
+
+    @property
+    def module(self) -> nn.Module:
+        """The module itself."""
+        return self.scope.module
+
+    @property
+    def title(self) -> str:
+        """Its path, or the name of its class where it is the network."""
+        return self.path or type(self.module).__name__
+
+    def named(self, name: str) -> str:
+        """The name of something in it, in the network."""
+        return f"{self.path}.{name}" if self.path and name else self.path or name
+
+    def record(self, args: tuple[Any, ...], kwargs: dict[str, Any], usual: Callable[..., Any]) -> Any:
+        """Run the module's own forward pass, and record it; the graph must have the same output."""
+        given, again = _cloned((args, kwargs)), _cloned((args, kwargs))
+        random = torch.get_rng_state()
+        with watched(self.module, self.scope.inner) as calls:
+            output = usual(*args, **kwargs)
+        try:
+            own_args, own_kwargs = given
+            self._record(own_args, own_kwargs, calls)
+            with torch.random.fork_rng(), left_as_it_was(self.module):
+                torch.set_rng_state(random)
+                made = self._run(*again)
+            expected = list(tensors(output))
+            apart = proof.difference(expected, [each for each in made if isinstance(each, Tensor)])
+            if not apart <= proof.tolerance(expected):
+                raise NotCapturedError("the record has another output")
+        except NotCapturedError as error:
+            self.why_not = f"its forward pass cannot be recorded: {error}."
+        except Exception as error:  # parts of a user's own may raise anything
+            self.why_not = f"its forward pass cannot be recorded: {first_line(error)}."
+        return output
+
+    def _record(self, args: tuple[Any, ...], kwargs: dict[str, Any], calls: Calls) -> None:
+        for part in (self.module, *self.scope.inner):
+            if isinstance(part, torch.jit.ScriptModule):
+                raise NotCapturedError("it is a torch.jit module: rewrite before it is scripted")
+            if part is not self.module and (part._forward_hooks or part._forward_pre_hooks):
+                raise NotCapturedError(f"{type(part).__name__} in it has hooks")
+            if isinstance(getattr(part.forward, "__self__", None), Followed):
+                raise NotCapturedError("it has been rewritten already")
+        with left_as_it_was(self.module):
+            self.captured = capture(self.module, self.scope.inner, args, kwargs, calls)
+        own = {(part, name) for part, name, _ in self.captured.assigned}
+        for part, name in self.changed:
+            if part in (self.module, *self.scope.inner) and (part, name) not in own:
+                raise NotCapturedError(f"it assigns to {name}, which the record would not")
+        found = find(self.captured.graph)
+        self.sites, self.left = found.sites, found.left
+        # Whether it can be told what the graph is right for is known now, and not when forms have been measured.
+        Followed(self.module, self.scope.inner, self.captured, self.captured.graph, {})
+
+    def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
+        assert self.captured is not None
+        wanted = {node for site in self.sites for node in inputs_of(site)}
+        wanted |= {part.start for site in self.sites for part in site.parts}
+        interpreter = _Recorder(self.module, self.captured, wanted)
+        made: tuple[Any, ...] = interpreter.run(*tensors((args, kwargs)))
+        self.seen = interpreter.seen
+        return made[: self.captured.outputs]
+
+    def choose(self, chooser: Chooser) -> list[SiteReport]:
+        """Decide on every site, and put what was chosen in place."""
+        if self.captured is None or self.why_not:
+            return [SiteReport(self.title, "upsampling", reason=self.why_not)] if self.why_not else []
+        reports = [SiteReport(self.named(name), "upsampling", reason=reason) for name, reason in self.left]
+        chosen: list[tuple[Site, list[Term], str]] = []
+        for site in self.sites:
+            measured = Measured(self.module, self.captured.constants, site, self.seen)
+            report, terms, sum_name = chooser.best(site, measured, self.named(site.name))
+            reports.append(report)
+            if terms is not None:
+                self.rewritten.append(report.name)
+                chosen.append((site, terms, sum_name))
+        rows = _written(self.captured.graph, chosen)
+        self.seen.clear()
+        if rows:
+            zeros = [sympy.Eq(zero.node.expr, 0) for site, _, _ in chosen for zero in site.zeros]
+            self.followed = Followed(self.module, self.scope.inner, self.captured, self.captured.graph, rows, zeros)
+            self.followed.make()
+        return reports
+
+    def take_back(self) -> None:
+        """Leave the module as it was."""
+        if self.followed is not None:
+            self.followed.take_back()
+            self.followed = None
+
+
+def _written(graph: fx.Graph, chosen: Sequence[tuple[Site, list[Term], str]]) -> dict[str, nn.Module]:
+    """Write what was chosen into the graph; return the rows that it calls, by name."""
+    rows: dict[str, nn.Module] = {}
+    # One site may be given the output of another.
+    replaced: dict[fx.Node, fx.Node] = {}
+    for site, terms, sum_name in chosen:
+        last = site.nodes[-1]
+        with graph.inserting_before(last):
+            if sum_name:
+                names = [f"_exact_{len(rows)}"]
+                layer = site.parts[0].row[0].layer
+                assert isinstance(layer, nn.Upsample)
+                rows[names[0]] = SUMS[sum_name](layer)
+                new = write_sum(graph, site, names[0], lambda node: replaced.get(node, node))
+            else:
+                names = [f"_exact_{len(rows) + number}" for number in range(len(terms))]
+                rows |= {name: term.row for name, term in zip(names, terms, strict=True)}
+                new = write(graph, terms, names, lambda node: replaced.get(node, node))
+        replaced[last] = new
+        last.replace_all_uses_with(new)
+        for node in reversed(site.nodes):
+            graph.erase_node(node)
+    return rows
+
+
+class _Recorder(fx.Interpreter):
+    """Runs a graph and keeps some of its values."""
+
+    def __init__(self, module: nn.Module, captured: Captured, wanted: set[fx.Node]) -> None:
+        super().__init__(module, graph=captured.graph)
+        self._wanted, self._constants = wanted, captured.constants
+        self.seen: dict[fx.Node, Any] = {}
+
+    def fetch_attr(self, target: str) -> Any:
+        return self._constants[target] if target in self._constants else super().fetch_attr(target)
+
+    def run_node(self, n: fx.Node) -> Any:
+        made = super().run_node(n)
+        if n in self._wanted:
+            # What is written to later is not what a site was given.
+            self.seen[n] = made.detach().clone() if _written_to(n) and isinstance(made, Tensor) else made
+        return made
+
+
+def _written_to(node: fx.Node) -> bool:
+    return any(operation(user) not in GROWING and user.op != "output" for user in node.users)
+
+
+def _cloned(value: Any) -> Any:
+    return mapped(value, lambda each: each.detach().clone() if isinstance(each, Tensor) else each)
