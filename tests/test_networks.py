@@ -13,7 +13,8 @@ import torch
 from torch import nn
 
 import upsample
-from examples.networks import EDSR, FSRCNN, RRDBNet, UNet
+from examples.zoo.super_resolution import EDSR, FSRCNN, RRDBNet
+from examples.zoo.unets import UNet
 
 ROOT = Path(__file__).parents[1]
 
