@@ -114,7 +114,7 @@ ENTRIES: dict[str, Entry] = {
         segmentation_models("PAN", decoder_channels=16),
         SMP,
         "Li et al., PAN, BMVC 2018",
-        ((128, 128), (192, 128)) + ((128, 192),),
+        ((128, 128), (192, 128), (128, 192)),
     ),
     "smp DeepLabV3Plus": entry(
         segmentation_models("DeepLabV3Plus", decoder_channels=16), SMP, "Chen et al., DeepLabV3+, ECCV 2018"

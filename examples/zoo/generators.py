@@ -90,6 +90,8 @@ class ModulatedConv(nn.Module):
     ×2 is a transposed convolution with stride 2 and a filter behind it (Karras et al., CVPR 2020).
     """
 
+    resample_filter: Tensor
+
     def __init__(
         self, in_channels: int, out_channels: int, kernel_size: int, style: int, up: bool, demodulate: bool = True
     ) -> None:
@@ -98,7 +100,6 @@ class ModulatedConv(nn.Module):
         self.affine = EqualLinear(style, in_channels, bias=1.0)
         self.scale, self.up, self.demodulate = (in_channels * kernel_size**2) ** -0.5, up, demodulate
         self.register_buffer("resample_filter", fir())
-        self.resample_filter: Tensor
 
     def forward(self, input: Tensor, latent: Tensor) -> Tensor:
         styles = self.affine(latent)
@@ -110,7 +111,7 @@ class ModulatedConv(nn.Module):
         else:
             x = F.conv2d(x, weight, padding=weight.shape[-1] // 2)
         if self.demodulate:
-            norm = (weight[None] * styles[:, None, :, None, None]).square().sum(dim=[2, 3, 4])
+            norm: Tensor = (weight[None] * styles[:, None, :, None, None]).square().sum(dim=[2, 3, 4])
             x = x * (norm + 1e-8).rsqrt()[:, :, None, None]
         return x
 
@@ -118,13 +119,14 @@ class ModulatedConv(nn.Module):
 class StyledConv(nn.Module):
     """A modulated convolution, noise, bias and leaky ReLU, to features of ``size`` by ``size`` pixels."""
 
+    noise_const: Tensor
+
     def __init__(self, in_channels: int, out_channels: int, style: int, size: int, up: bool = False) -> None:
         super().__init__()
         self.conv = ModulatedConv(in_channels, out_channels, 3, style, up)
         self.noise_strength = nn.Parameter(torch.zeros([]))
         self.bias = nn.Parameter(torch.zeros(out_channels))
         self.register_buffer("noise_const", torch.randn(size, size))
-        self.noise_const: Tensor
 
     def forward(self, input: Tensor, latent: Tensor) -> Tensor:
         x = self.conv(input, latent)
@@ -135,12 +137,13 @@ class StyledConv(nn.Module):
 class ToRGB(nn.Module):
     """A modulated 1×1 convolution to an image, added to the smaller image, enlarged by a filter."""
 
+    resample_filter: Tensor
+
     def __init__(self, in_channels: int, style: int) -> None:
         super().__init__()
         self.conv = ModulatedConv(in_channels, 3, 1, style, up=False, demodulate=False)
         self.bias = nn.Parameter(torch.zeros(1, 3, 1, 1))
         self.register_buffer("resample_filter", fir())
-        self.resample_filter: Tensor
 
     def forward(self, input: Tensor, latent: Tensor, skip: Tensor | None = None) -> Tensor:
         out: Tensor = self.conv(input, latent) + self.bias

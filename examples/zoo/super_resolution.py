@@ -151,7 +151,7 @@ class SRVGGNet(nn.Module):
         self.upsampler = nn.PixelShuffle(scale)
 
     def forward(self, input: Tensor) -> Tensor:
-        out = input
+        out: Tensor = input
         for layer in self.body:
             out = layer(out)
         out = self.upsampler(out)
@@ -227,9 +227,10 @@ class SwinIRTail(nn.Module):
         return F.pad(input, (0, right, 0, below), "reflect")
 
     def body(self, features: Tensor) -> Tensor:
+        x = features
         for layer in self.layers:
-            features = layer(features)
-        return features
+            x = layer(x)
+        return x
 
     def forward(self, input: Tensor) -> Tensor:
         height, width = input.shape[2:]
@@ -250,7 +251,8 @@ class SwinIRTail(nn.Module):
                 x = self.lrelu(self.conv_up2(F.interpolate(x, scale_factor=2, mode="nearest")))
             x = self.conv_last(self.lrelu(self.conv_hr(x)))
         x = x / self.img_range + self.mean
-        return x[:, :, : height * self.upscale, : width * self.upscale]
+        output: Tensor = x[:, :, : height * self.upscale, : width * self.upscale]
+        return output
 
 
 EXAMPLE, OTHERS = sizes(3, (12, 16), (9, 13), (17, 8))

@@ -71,7 +71,7 @@ class ConvNormReLU(nn.Sequential):
 
 
 class NearestLevel(nn.Module):
-    """One level up: nearest to the skip's size, or doubled where there is none, concatenated, two convolutions."""
+    """One level up: nearest ×2, concatenated with the skip where there is one, and two convolutions."""
 
     def __init__(self, in_channels: int, skip_channels: int, out_channels: int) -> None:
         super().__init__()
