@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from examples.zoo.cugan import RealCUGAN
 from examples.zoo.encoders import resnet34, resnet50
 from examples.zoo.generators import ModulatedConv, fir, zeros_between_and_filtered
-from examples.zoo.package import module
+from examples.zoo.package import installed, module
 from examples.zoo.segmentation import DeepLabV3, PanopticFPN, SegFormerHead
 from examples.zoo.super_resolution import RRDBNet, SRVGGNet, SwinIRTail
 from examples.zoo.unets import NearestUNet
@@ -28,7 +28,10 @@ def seeded() -> None:
 
 
 def package(name: str) -> Any:
-    pytest.importorskip(name.partition(".")[0], exc_type=ImportError, reason="its network is compared with ours")
+    """A module of another package, which must be there."""
+    root = name.partition(".")[0]
+    if not installed(root):
+        pytest.skip(f"{root}, whose network is the one to compare with, is not installed.")
     return module(name)
 
 
@@ -75,8 +78,7 @@ class TestOtherPackages:
     )
     def test_swinirs_ends(self, upsampler: Any, scale: int) -> None:
         """Behind no body on either side; what is left of theirs has the same names."""
-        package_of_theirs = package("spandrel.architectures.SwinIR")
-        theirs = package_of_theirs.SwinIR(
+        theirs = package("spandrel.architectures.SwinIR").SwinIR(
             img_size=16,
             embed_dim=12,
             depths=[1],
