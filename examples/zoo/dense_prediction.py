@@ -150,13 +150,13 @@ ENTRIES: dict[str, Entry] = {
         transformers("Swin2SRForImageSuperResolution", "Swin2SRConfig", **SWIN, upscale=4, upsampler="nearest+conv"),
         HF,
         "Conde et al., Swin2SR, ECCV Workshops 2022",
-        ((16, 24), (24, 16), (15, 20)),
+        ((16, 24), (24, 16), (32, 32)),
     ),
     "transformers Swin2SR, pixelshuffle": entry(
         transformers("Swin2SRForImageSuperResolution", "Swin2SRConfig", **SWIN, upscale=2, upsampler="pixelshuffle"),
         HF,
         "Conde et al., Swin2SR, ECCV Workshops 2022",
-        ((16, 24), (24, 16), (15, 20)),
+        ((16, 24), (24, 16), (32, 32)),
     ),
 }
 """At small widths, with random weights."""

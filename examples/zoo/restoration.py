@@ -12,7 +12,6 @@ from examples.zoo.package import module
 
 PAIRS = ((24, 32), (20, 28), (33, 25))
 WHOLE_WINDOWS = ((16, 24), (24, 16), (32, 32))
-LARGE = ((64, 64), (128, 64), (64, 128))
 
 
 def network(name: str, **options: Any) -> Callable[[], nn.Module]:
@@ -60,7 +59,9 @@ ENTRIES: dict[str, Entry] = {
         "Conde et al., Swin2SR, ECCV Workshops 2022",
     ),
     "spandrel HAT": entry(
-        network("HAT", **SMALL, depths=(1,), squeeze_factor=4, upscale=4), "Chen et al., HAT, CVPR 2023"
+        network("HAT", **SMALL, depths=(1,), squeeze_factor=4, num_feat=8, upscale=4),
+        "Chen et al., HAT, CVPR 2023",
+        WHOLE_WINDOWS,
     ),
     "spandrel SPAN": entry(
         network("SPAN", num_in_ch=3, num_out_ch=3, feature_channels=8), "Wan et al., SPAN, CVPR Workshops 2024"
@@ -76,9 +77,6 @@ ENTRIES: dict[str, Entry] = {
     "spandrel NAFNet": entry(
         network("NAFNet", width=4, middle_blk_num=1, enc_blk_nums=[1, 1], dec_blk_nums=[1, 1]),
         "Chen et al., NAFNet, ECCV 2022",
-    ),
-    "spandrel SCUNet": entry(
-        network("SCUNet", config=[1] * 7, dim=64), "Zhang et al., SCUNet, Machine Intelligence Research 2023", LARGE
     ),
 }
 """Their weights are random."""
