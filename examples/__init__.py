@@ -1,1 +1,1 @@
-"""Examples that run: public networks rewritten, and the gate in CI."""
+"""Examples that run: public networks and what rewriting gains them, and the gate in CI."""

@@ -25,7 +25,8 @@ from tabulate import tabulate
 from torch import Tensor, nn
 
 import upsample
-from examples.networks import EDSR, FSRCNN, RRDBNet, UNet
+from examples.zoo.super_resolution import EDSR, FSRCNN, RRDBNet
+from examples.zoo.unets import UNet
 from upbench.cases import inputs
 from upbench.meters.allocated_memory import peak_allocated_bytes
 from upbench.processes.allocator import PINNED_ENVIRONMENT
