@@ -110,11 +110,62 @@ def phase_sets(axis: Axis) -> list[Window]:
     ]
 
 
-def interleave(blocks: Tensor, scales: tuple[int, int]) -> Tensor:
-    """``PixelShuffle`` with a factor for each axis: ``(N, O·s_y·s_x, H, W)`` to ``(N, O, s_y·H, s_x·W)``."""
+def by_phase(kernel: Tensor, of_output: tuple[int, int], groups: int) -> Tensor:
+    """Put what belongs to an output and a phase in the order that :func:`interleave` wants, ``(G·s_y·s_x·O/G, …)``.
+
+    Args:
+        kernel: any tensor with outputs and phases among its dimensions.
+        of_output: the dimensions of the vertical and the horizontal phase; the outputs are the first.
+        groups: of channels that do not meet.
+    """
+    # Outputs last, so that those of a pixel lie together once more where the channels are the last in memory.
+    split: Tensor = kernel.movedim(of_output, (0, 1)).unflatten(2, (groups, -1))
+    return split.movedim(2, 0).flatten(0, 3)
+
+
+def by_output(kernel: Tensor, scales: tuple[int, int], groups: int) -> Tensor:
+    """Put what is in the order of :func:`by_phase` in that of ``PixelShuffle``, ``(O·s_y·s_x, …)``."""
+    split: Tensor = kernel.unflatten(0, (groups, *scales, -1))
+    return split.movedim(3, 1).flatten(0, 3)
+
+
+def interleave(blocks: Tensor, scales: tuple[int, int], groups: int) -> Tensor:
+    """Put phases in their places, ``(N, G·s_y·s_x·O/G, H, W)`` to ``(N, O, s_y·H, s_x·W)``.
+
+    One copy that torch vectorises: three to four times as fast on CPUs as its ``pixel_shuffle``.
+    """
+    batch, channels, height, width = blocks.shape
+    outputs = channels // (scales[0] * scales[1])
+    split: Tensor = blocks.unflatten(1, (groups, *scales, -1))
+    if layout_of(blocks) is torch.channels_last:
+        placed = split.permute(0, 5, 2, 6, 3, 1, 4).reshape(batch, scales[0] * height, scales[1] * width, outputs)
+        return placed.permute(0, 3, 1, 2)
+    return split.permute(0, 1, 4, 5, 2, 6, 3).reshape(batch, outputs, scales[0] * height, scales[1] * width)
+
+
+def shuffle(blocks: Tensor, scales: tuple[int, int]) -> Tensor:
+    """``PixelShuffle`` with a factor for each axis, which other runtimes know: from ``(N, O·s_y·s_x, H, W)``."""
     if scales[0] == scales[1]:
         return F.pixel_shuffle(blocks, scales[0])
     batch, channels, height, width = blocks.shape
     outputs = channels // (scales[0] * scales[1])
     split = blocks.reshape(batch, outputs, *scales, height, width).permute(0, 1, 4, 2, 5, 3)
     return split.reshape(batch, outputs, scales[0] * height, scales[1] * width)
+
+
+def layout_of(tensor: Tensor) -> torch.memory_format:
+    """``channels_last`` where the channels of a pixel lie together, also in a part of a tensor."""
+    together = tensor.shape[1] > 1 and tensor.stride(1) == 1 and not tensor.is_contiguous()
+    return torch.channels_last if together else torch.contiguous_format
+
+
+def part(made: Tensor, rows: slice, columns: slice) -> Tensor:
+    """Some of the rows and columns, or all of them at no cost."""
+    every = rows == slice(0, made.shape[2]) and columns == slice(0, made.shape[3])
+    return made if every else made[:, :, rows, columns]
+
+
+def cropped(output: Tensor, rows: slice, columns: slice) -> Tensor:
+    """A part of ``output`` as a tensor of its own, in the same layout."""
+    wanted = part(output, rows, columns)
+    return wanted if wanted is output else wanted.contiguous(memory_format=layout_of(output))

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upsample.contract import Work
-from upsample.exact.blocks import all_phases
+from upsample.exact.blocks import all_phases, layout_of
 from upsample.exact.exact_form import ExactForm, exporting
 from upsample.exact.normal_form import Kernels, NormalForm
 
@@ -26,6 +26,7 @@ class PolyphaseForm(ExactForm):
     def _prepare(self, channels: int | None) -> None:
         self.normal = NormalForm(list(self.usual), channels)
         self.vertical, self.horizontal = self.normal.axes
+        self._scales = self.vertical.scale, self.horizontal.scale
         # The ring's rows are made along their length like any other output, by the window with the fewest taps.
         vertical, horizontal = (all_phases(axis, axis.origin) for axis in self.normal.axes)
         self._along = vertical, horizontal
@@ -37,7 +38,13 @@ class PolyphaseForm(ExactForm):
         kernels = self._kernels()
         like = next((parameter for parameter in self.usual.parameters()), kernels.interior)
         named = {**self._of_interior(kernels), **self._of_ring(kernels)}
-        return {name: weight.to(like).contiguous() for name, weight in named.items() if weight is not None}
+        # In the layout of the layers' own weights, into which torch would otherwise bring them in every call.
+        layouts = {4: layout_of(like) if like.dim() == 4 else torch.contiguous_format}
+        return {
+            name: weight.to(like).contiguous(memory_format=layouts.get(weight.dim(), torch.contiguous_format))
+            for name, weight in named.items()
+            if weight is not None
+        }
 
     def _kernels(self) -> Kernels:
         """The bank, from the layers' present weights."""
@@ -145,12 +152,3 @@ def _with_ends(output: Tensor, ends: Tensor, dim: int, counts: tuple[int, int]) 
     output.narrow(dim, 0, low).copy_(ends.narrow(dim, 0, low))
     output.narrow(dim, size - high, high).copy_(ends.narrow(dim, low, high))
     return output
-
-
-def cropped(output: Tensor, rows: slice, columns: slice, like: Tensor) -> Tensor:
-    """A part of ``output`` as a tensor of its own, in the layout of ``like``."""
-    if rows == slice(0, output.shape[2]) and columns == slice(0, output.shape[3]):
-        return output
-    nhwc = like.is_contiguous(memory_format=torch.channels_last) and not like.is_contiguous()
-    layout = torch.channels_last if nhwc else torch.contiguous_format
-    return output[:, :, rows, columns].contiguous(memory_format=layout)

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upsample.contract import UnsupportedError, Work, conv_work
-from upsample.exact.blocks import Window, all_phases, interleave
+from upsample.exact.blocks import Window, all_phases, by_output, by_phase, cropped, interleave, part, shuffle
+from upsample.exact.exact_form import exporting
 from upsample.exact.normal_form import Kernels
-from upsample.exact.polyphase import PolyphaseForm, cropped, of_blocks
+from upsample.exact.polyphase import PolyphaseForm
 
 LARGEST_BANK = 2**23
 """Of one bank of kernels: 64 MiB in float64, in which they are worked out."""
@@ -43,19 +44,23 @@ class Shuffled(PolyphaseForm):
     def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
         vertical, horizontal = self._windows
         split = horizontal.split(vertical.split(kernels.interior, 2), 4)  # (O, C, taps, s, taps, s)
-        return {
-            "kernel": split.permute(0, 3, 5, 1, 2, 4).flatten(0, 2),
-            "bias": of_blocks(kernels.bias, (vertical.shift, horizontal.shift)),
-        }
+        named: dict[str, Tensor | None] = {"kernel": by_phase(split, (3, 5), self.normal.groups)}
+        if kernels.bias is not None:
+            of_blocks = kernels.bias.roll((vertical.shift, horizontal.shift), (1, 2))
+            named["bias"] = by_phase(of_blocks, (1, 2), self.normal.groups)
+        return named
 
     def _interior(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
         (vertical, horizontal), (height, width) = self._windows, input.shape[2:]
-        padding = (vertical.padding, horizontal.padding)
-        made = F.conv2d(input, weights["kernel"], weights.get("bias"), padding=padding, groups=self.normal.groups)
-        made = made[:, :, vertical.blocks(height), horizontal.blocks(width)]
+        scales, groups, kernel, bias = self._scales, self.normal.groups, weights["kernel"], weights.get("bias")
+        if exporting():
+            kernel = by_output(kernel, scales, groups)
+            bias = None if bias is None else by_output(bias, scales, groups)
+        made = F.conv2d(input, kernel, bias, padding=(vertical.padding, horizontal.padding), groups=groups)
+        made = part(made, vertical.blocks(height), horizontal.blocks(width))
         # Under the same name, so that the memory before is free for the crop.
-        made = interleave(made, (self.vertical.scale, self.horizontal.scale))
-        return cropped(made, vertical.outputs(height), horizontal.outputs(width), input)
+        made = shuffle(made, scales) if exporting() else interleave(made, scales, groups)
+        return cropped(made, vertical.outputs(height), horizontal.outputs(width))
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
         vertical, horizontal = self._windows
