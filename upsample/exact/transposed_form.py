@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from math import prod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from upsample.contract import UnsupportedError, Work
 from upsample.exact.axis import Axis
+from upsample.exact.blocks import channels_first
+from upsample.exact.exact_form import exporting
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
 
@@ -33,8 +36,11 @@ class TransposedForm(PolyphaseForm):
         (before_v, after_v, pad_v, out_v), (before_h, after_h, pad_h, out_h) = map(
             _transposed_padding, self.normal.axes
         )
+        # On CPUs torch brings the input into this layout by itself, and the output back in a way that takes longer than
+        # the convolution where the output is large.
+        by_pixel = input.is_contiguous() and input.is_cpu and self._grows and not exporting()
         output = F.conv_transpose2d(
-            input,
+            input.contiguous(memory_format=torch.channels_last) if by_pixel else input,
             weights["kernel"],
             weights.get("bias"),
             (self.vertical.scale, self.horizontal.scale),
@@ -47,7 +53,12 @@ class TransposedForm(PolyphaseForm):
         if "phase_bias" in weights:
             repeats = (1, -(-output.shape[2] // self.vertical.scale), -(-output.shape[3] // self.horizontal.scale))
             output = output + weights["phase_bias"].repeat(repeats)[:, : output.shape[2], : output.shape[3]]
-        return output
+        return channels_first(output) if by_pixel else output
+
+    @property
+    def _grows(self) -> bool:
+        """Whether the output has so many more values than the input that what becomes of the input matters little."""
+        return prod(self._scales) * self.normal.out_channels > 4 * self.normal.in_channels
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
         taps = self.vertical.length * self.horizontal.length
