@@ -1,7 +1,7 @@
 """What the forms share that compute from one bank of kernels: all but the interior, which each does in its own way.
 
-The ring of outputs at the borders has kernels of its own (:mod:`upsample.exact.normal_form`). They are few, and small
-convolutions make them whatever the form.
+The ring of outputs at the borders has kernels of its own (:mod:`upsample.exact.ring`). They are few, and small
+convolutions make what they add, whatever the form.
 """
 
 from __future__ import annotations
@@ -13,9 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upsample.contract import Work
-from upsample.exact.blocks import all_phases, layout_of
+from upsample.exact.blocks import all_phases, layout_of, part
 from upsample.exact.exact_form import ExactForm, exporting
 from upsample.exact.normal_form import Kernels, NormalForm
+from upsample.exact.ring import as_difference, bias_differences
 
 
 class PolyphaseForm(ExactForm):
@@ -25,11 +26,11 @@ class PolyphaseForm(ExactForm):
 
     def _prepare(self, channels: int | None) -> None:
         self.normal = NormalForm(list(self.usual), channels)
+        self.normal.axes = tuple(as_difference(axis) for axis in self.normal.axes)
         self.vertical, self.horizontal = self.normal.axes
         self._scales = self.vertical.scale, self.horizontal.scale
-        # The ring's rows are made along their length like any other output, by the window with the fewest taps.
-        vertical, horizontal = (all_phases(axis, axis.origin) for axis in self.normal.axes)
-        self._along = vertical, horizontal
+        # The ring's rows are made along their length like any other output, with blocks that are the input's pixels.
+        self._along = all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
 
     def _fits(self, input: Tensor) -> bool:
         return bool(input.shape[2] >= self.vertical.least and input.shape[3] >= self.horizontal.least)
@@ -37,7 +38,8 @@ class PolyphaseForm(ExactForm):
     def _weights(self) -> dict[str, Tensor]:
         kernels = self._kernels()
         like = next((parameter for parameter in self.usual.parameters()), kernels.interior)
-        named = {**self._of_interior(kernels), **self._of_ring(kernels)}
+        ring = bias_differences(kernels, self.vertical, self.horizontal)
+        named = {**self._of_interior(kernels), **self._of_ring(ring)}
         # In the layout of the layers' own weights, into which torch would otherwise bring them in every call.
         layouts = {4: layout_of(like) if like.dim() == 4 else torch.contiguous_format}
         return {
@@ -64,42 +66,46 @@ class PolyphaseForm(ExactForm):
         if self.vertical.edge.shape[1]:
             rows = horizontal.split(kernels.rows, 4)  # (O, C, R, Z, taps, s)
             named["row_kernel"] = rows.permute(0, 2, 5, 1, 3, 4).flatten(0, 2)
-            named["row_bias"] = of_blocks(kernels.row_bias, (0, horizontal.shift))
+            named["row_bias"] = _flat(kernels.row_bias)
         if self.horizontal.edge.shape[1]:
             columns = vertical.split(kernels.columns, 2)  # (O, C, taps, s, R, Z)
             named["column_kernel"] = columns.permute(0, 3, 4, 1, 2, 5).flatten(0, 2)
-            named["column_bias"] = of_blocks(kernels.column_bias, (vertical.shift, 0))
+            named["column_bias"] = _flat(kernels.column_bias)
         if self.vertical.edge.shape[1] and self.horizontal.edge.shape[1]:
             named["corner_kernel"] = kernels.corners.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
-            named["corner_bias"] = of_blocks(kernels.corner_bias, (0, 0))
+            named["corner_bias"] = _flat(kernels.corner_bias)
         return named
 
     def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
         output, ring_v, ring_h = self._interior(input, weights), self.vertical.ring, self.horizontal.ring
         if any(ring_h):
-            output = _with_ends(output, self._columns(input, weights), 3, ring_h)
+            output = _added_at_ends(output, self._columns(input, weights), 3, ring_h)
         if any(ring_v):
             rows = self._rows(input, weights)
             if any(ring_h):
-                rows = _with_ends(rows, self._corners(input, weights), 3, ring_h)
-            output = _with_ends(output, rows, 2, ring_v)
+                rows = _added_at_ends(rows, self._corners(input, weights), 3, ring_h)
+            output = _added_at_ends(output, rows, 2, ring_v)
         return output
 
     def _rows(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        """``(N, O, R, s·W)``, right but for the corners."""
+        """``(N, O, R, s·W)``, but for what the corners add to them."""
         window, width = self._along[1], input.shape[3]
         sources = _ends(input, 2, self.vertical.sources)
-        made = self._convolve(sources, weights, "row", (0, window.padding))[..., 0, window.blocks(width)]
-        blocks: Tensor = made.unflatten(1, (-1, sum(self.vertical.ring), self.horizontal.scale))
-        return blocks.transpose(3, 4).flatten(3, 4)[..., window.outputs(width)]
+        made = part(self._convolve(sources, weights, "row", (0, window.padding)), slice(0, 1), window.blocks(width))
+        batch, _, _, blocks = made.shape
+        (_, scale), ring, outputs = self._scales, sum(self.vertical.ring), self.normal.out_channels
+        rows = made.reshape(batch, outputs, ring, scale, blocks).transpose(3, 4)
+        return part(rows.reshape(batch, outputs, ring, blocks * scale), slice(0, ring), window.outputs(width))
 
     def _columns(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        """``(N, O, s·H, R)``, right but for the corners."""
+        """``(N, O, s·H, R)``."""
         window, height = self._along[0], input.shape[2]
         sources = _ends(input, 3, self.horizontal.sources)
-        made = self._convolve(sources, weights, "column", (window.padding, 0))[:, :, window.blocks(height), 0]
-        blocks: Tensor = made.unflatten(1, (-1, self.vertical.scale, sum(self.horizontal.ring)))
-        return blocks.permute(0, 1, 4, 2, 3).flatten(2, 3)[:, :, window.outputs(height)]
+        made = part(self._convolve(sources, weights, "column", (window.padding, 0)), window.blocks(height), slice(0, 1))
+        batch, _, blocks, _ = made.shape
+        (scale, _), ring, outputs = self._scales, sum(self.horizontal.ring), self.normal.out_channels
+        columns = made.reshape(batch, outputs, scale, ring, blocks).permute(0, 1, 4, 2, 3)
+        return part(columns.reshape(batch, outputs, blocks * scale, ring), window.outputs(height), slice(0, ring))
 
     def _corners(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
         """``(N, O, R, R)``."""
@@ -120,7 +126,9 @@ class PolyphaseForm(ExactForm):
         in_rows = ring_v * sources_v * along_h.macs(width)
         in_columns = ring_h * sources_h * along_v.macs(height)
         in_corners = ring_v * sources_v * ring_h * sources_h
-        return work + Work(flops=2 * pairs * (in_rows + in_columns + in_corners))
+        size_v, size_h = self.vertical.output_size(height), self.horizontal.output_size(width)
+        added = batch * self.normal.out_channels * (ring_v * size_h + ring_h * size_v + ring_v * ring_h)
+        return work + Work(2 * pairs * (in_rows + in_columns + in_corners), added)
 
     @abstractmethod
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
@@ -131,9 +139,8 @@ class PolyphaseForm(ExactForm):
         return self.normal.out_channels * self.normal.in_channels // self.normal.groups
 
 
-def of_blocks(bias: Tensor | None, shifts: tuple[int, int]) -> Tensor | None:
-    """Biases of the phases of blocks that stand ``shifts`` into the output, one for each of their channels."""
-    return None if bias is None else bias.roll(shifts, (1, 2)).flatten()
+def _flat(bias: Tensor | None) -> Tensor | None:
+    return None if bias is None else bias.flatten()
 
 
 def _ends(input: Tensor, dim: int, counts: tuple[int, int]) -> Tensor:
@@ -142,13 +149,16 @@ def _ends(input: Tensor, dim: int, counts: tuple[int, int]) -> Tensor:
     return torch.cat([first, last], dim)
 
 
-def _with_ends(output: Tensor, ends: Tensor, dim: int, counts: tuple[int, int]) -> Tensor:
-    """``output``, which may be overwritten, with the first and the last of ``dim`` taken from ``ends``."""
+def _added_at_ends(output: Tensor, ends: Tensor, dim: int, counts: tuple[int, int]) -> Tensor:
+    """``output``, which may be overwritten, with ``ends`` added to the first and the last of ``dim``."""
     low, high = counts
     size = output.shape[dim]
     if exporting():
-        middle = output.narrow(dim, low, size - low - high)
-        return torch.cat([ends.narrow(dim, 0, low), middle, ends.narrow(dim, low, high)], dim)
-    output.narrow(dim, 0, low).copy_(ends.narrow(dim, 0, low))
-    output.narrow(dim, size - high, high).copy_(ends.narrow(dim, low, high))
+        first = output.narrow(dim, 0, low) + ends.narrow(dim, 0, low)
+        last = output.narrow(dim, size - high, high) + ends.narrow(dim, low, high)
+        return torch.cat([first, output.narrow(dim, low, size - low - high), last], dim)
+    if low:
+        output.narrow(dim, 0, low).add_(ends.narrow(dim, 0, low))
+    if high:
+        output.narrow(dim, size - high, high).add_(ends.narrow(dim, low, high))
     return output

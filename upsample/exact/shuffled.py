@@ -34,12 +34,8 @@ class Shuffled(PolyphaseForm):
 
     def _prepare(self, channels: int | None) -> None:
         super()._prepare(channels)
-        self._windows = self._along
-
-    @property
-    def _in_place(self) -> tuple[Window, Window]:
-        """Blocks that are the input's own pixels."""
-        return all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+        vertical, horizontal = (all_phases(axis, axis.origin) for axis in self.normal.axes)
+        self._windows = vertical, horizontal
 
     def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
         vertical, horizontal = self._windows
@@ -74,9 +70,9 @@ class ShuffledInPlace(Shuffled):
 
     def _prepare(self, channels: int | None) -> None:
         super()._prepare(channels)
-        if all(window.crop == 0 and window.axis.extra % window.axis.scale == 0 for window in self._along):
+        if all(window.crop == 0 and window.axis.extra % window.axis.scale == 0 for window in self._windows):
             raise UnsupportedError("the blocks with the fewest taps are the pixels already.")
-        self._windows = self._in_place
+        self._windows = self._along
 
 
 class MixedShuffled(Shuffled):
@@ -97,7 +93,7 @@ class MixedShuffled(Shuffled):
         corners = prod(sum(axis.ring) * sum(axis.sources) for axis in self.normal.axes)
         if self._pairs() * places > LARGEST_BANK or self._pairs() * corners > LARGEST_CORNERS:
             raise UnsupportedError("a bank with an input for each tap and output channel would be too large.")
-        self._windows = min(self._in_place, self._along, key=lambda windows: prod(window.taps for window in windows))
+        self._windows = min(self._along, self._windows, key=lambda windows: prod(window.taps for window in windows))
 
     @property
     def _planes(self) -> int:
