@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upsample.exact.axis import Axis
+from upsample.exact.exact_form import exporting
 
 BAND_VALUES = 2**17
 """Copied at once: 512 KiB in float32, which caches hold."""
@@ -154,6 +155,16 @@ def shuffle(blocks: Tensor, scales: tuple[int, int]) -> Tensor:
     outputs = channels // (scales[0] * scales[1])
     split = blocks.reshape(batch, outputs, *scales, height, width).permute(0, 1, 4, 2, 5, 3)
     return split.reshape(batch, outputs, scales[0] * height, scales[1] * width)
+
+
+def mixed(input: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
+    """A 1×1 convolution without groups, ``(O, C, 1, 1)``."""
+    by_pixel = input.is_cpu and input.dtype is torch.float32 and layout_of(input) is torch.channels_last
+    if not exporting() and by_pixel and torch.backends.mkldnn.is_available():
+        # A dilation means nothing to a single tap, but makes torch ask oneDNN on one thread as it does on several. The
+        # plain matrix product that it takes otherwise needs up to twice as long for a number of outputs such as 27.
+        return F.conv2d(input, kernel, bias, dilation=2)
+    return F.conv2d(input, kernel, bias)
 
 
 def layout_of(tensor: Tensor) -> torch.memory_format:

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError, Work, conv_work
+from upsample.exact.blocks import mixed
 from upsample.exact.exact_form import ExactForm
 from upsample.exact.layers import conv_padding, flops_per_output
 
@@ -42,6 +43,9 @@ class MixedFirst(ExactForm):
             for y in range(0, reach_v + 1, dilation_v)
             for x in range(0, reach_h + 1, dilation_h)
         ]
+        # The tap that every output sees carries the bias, which an interpolation leaves as it is: its weights sum to 1.
+        seen = [index for index, shift in enumerate(self._shifts) if max(shift) <= 0 and not any(by_hand)]
+        self._carrier = seen[0] if seen else None
 
     @property
     def _conv(self) -> nn.Conv2d:
@@ -55,12 +59,17 @@ class MixedFirst(ExactForm):
     def _weights(self) -> dict[str, Tensor]:
         # Tap by tap, so that the channels of one lie together.
         kernel = self._conv.weight.permute(2, 3, 0, 1).flatten(0, 2)[:, :, None, None]
-        named = {"kernel": kernel.contiguous()}
-        return named if self._conv.bias is None else {**named, "bias": self._conv.bias[:, None, None]}
+        named, bias, outputs = {"kernel": kernel.contiguous()}, self._conv.bias, self._conv.out_channels
+        if bias is None:
+            return named
+        if self._carrier is None:
+            return {**named, "bias": bias[:, None, None]}
+        before, after = self._carrier, len(self._shifts) - self._carrier - 1
+        return {**named, "carried_bias": F.pad(bias, (before * outputs, after * outputs))}
 
     def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
         conv = self._conv
-        planes: Tensor = self.usual[0](F.conv2d(input, weights["kernel"]))
+        planes: Tensor = self.usual[0](mixed(input, weights["kernel"], weights.get("carried_bias")))
         if self._inside:
             mode = "constant" if conv.padding_mode == "zeros" else conv.padding_mode
             (top, bottom), (left, right) = self._padding
@@ -70,7 +79,7 @@ class MixedFirst(ExactForm):
             usual: Tensor = self.usual(input)
             return usual
         output = _sum_of_shifted(planes.split(conv.out_channels, dim=1), self._shifts)
-        return output if conv.bias is None else output.add_(weights["bias"])
+        return output.add_(weights["bias"]) if "bias" in weights else output
 
     def work(self, batch: int, height: int, width: int) -> Work:
         conv, taps = self._conv, prod(self._conv.kernel_size)
@@ -80,7 +89,7 @@ class MixedFirst(ExactForm):
         interpolating = flops_per_output(self.usual[0]) * batch * conv.out_channels * taps * high * wide
         (top, bottom), (left, right), (reach_v, reach_h) = *self._padding, self._reaches
         outputs = conv.out_channels * (high + top + bottom - reach_v) * (wide + left + right - reach_h)
-        added = outputs * (taps if conv.bias is not None else taps - 1)
+        added = outputs * (taps - 1 if conv.bias is None or self._carrier is not None else taps)
         return mixing + Work(interpolating, batch * added)
 
 
@@ -89,6 +98,8 @@ def _sum_of_shifted(planes: Sequence[Tensor], shifts: Sequence[tuple[int, int, i
 
     As ``F.fold`` would have it, but two to ten times as fast on CPUs, and every exporter knows it.
     """
+    if len(planes) == 1 and not any(shifts[0]):
+        return planes[0]
     output: Tensor | None = None
     for plane, shift in zip(planes, shifts, strict=True):
         # Padding makes a new tensor, even by nothing.

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upsample.contract import UnsupportedError, Work, conv_work
-from upsample.exact.blocks import Window, all_phases, by_output, by_phase, cropped, interleave, part, shuffle
+from upsample.exact.blocks import Window, all_phases, by_output, by_phase, cropped, interleave, mixed, part, shuffle
 from upsample.exact.exact_form import exporting
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
@@ -112,7 +112,7 @@ class MixedShuffled(Shuffled):
         return {"mixing": mixing.to(weights["kernel"]).contiguous(), **weights}
 
     def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        return super()._run(F.conv2d(input, weights["mixing"]), weights)
+        return super()._run(mixed(input, weights["mixing"]), weights)
 
     def work(self, batch: int, height: int, width: int) -> Work:
         mixing = conv_work(batch, self.normal.in_channels, self._planes, height * width, 1)
