@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from upsample.contract import UnsupportedError, Work, conv_work
 from upsample.exact.blocks import mixed
-from upsample.exact.exact_form import ExactForm, exporting
+from upsample.exact.exact_form import ExactForm, recording
 from upsample.exact.layers import conv_padding, flops_per_output
 
 
@@ -140,7 +140,7 @@ def _sum_of_shifted(planes: Sequence[Tensor], first: Tap, others: Sequence[Tap])
     # Padding makes a new tensor, even by nothing.
     output = F.pad(planes[first.index], first.shift)
     for tap in others:
-        if exporting():
+        if recording():
             output = output + F.pad(planes[tap.index], tap.shift)
         else:
             output[tap.place].add_(planes[tap.index][tap.seen])

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from upsample.contract import Work
 from upsample.exact.blocks import all_phases, layout_of, part
-from upsample.exact.exact_form import ExactForm, exporting
+from upsample.exact.exact_form import ExactForm, recording
 from upsample.exact.normal_form import Kernels, NormalForm
 from upsample.exact.ring import as_difference, bias_differences
 
@@ -153,7 +153,7 @@ def _added_at_ends(output: Tensor, ends: Tensor, dim: int, counts: tuple[int, in
     """``output``, which may be overwritten, with ``ends`` added to the first and the last of ``dim``."""
     low, high = counts
     size = output.shape[dim]
-    if exporting():
+    if recording():
         first = output.narrow(dim, 0, low) + ends.narrow(dim, 0, low)
         last = output.narrow(dim, size - high, high) + ends.narrow(dim, low, high)
         return torch.cat([first, output.narrow(dim, low, size - low - high), last], dim)

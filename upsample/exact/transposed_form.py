@@ -11,7 +11,7 @@ from torch import Tensor
 from upsample.contract import UnsupportedError, Work
 from upsample.exact.axis import Axis
 from upsample.exact.blocks import channels_first
-from upsample.exact.exact_form import exporting
+from upsample.exact.exact_form import recording
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
 
@@ -38,7 +38,7 @@ class TransposedForm(PolyphaseForm):
         )
         # On CPUs torch brings the input into this layout by itself, and the output back in a way that takes longer than
         # the convolution where the output is large.
-        by_pixel = input.is_contiguous() and input.is_cpu and self._grows and not exporting()
+        by_pixel = input.is_contiguous() and input.is_cpu and self._grows and not recording()
         output = F.conv_transpose2d(
             input.contiguous(memory_format=torch.channels_last) if by_pixel else input,
             weights["kernel"],
