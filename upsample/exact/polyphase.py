@@ -16,7 +16,11 @@ from upsample.contract import Work
 from upsample.exact.blocks import all_phases, layout_of, part
 from upsample.exact.exact_form import ExactForm, recording
 from upsample.exact.normal_form import Kernels, NormalForm
-from upsample.exact.ring import as_difference, bias_differences
+from upsample.exact.ring import as_difference, bias_differences, sides_of
+
+
+WORTH_TWO_CALLS = 2**10
+"""Pairs of an input and an output channel from which the zeros in one kernel for both borders cost more than a call."""
 
 
 class PolyphaseForm(ExactForm):
@@ -31,6 +35,8 @@ class PolyphaseForm(ExactForm):
         self._scales = self.vertical.scale, self.horizontal.scale
         # The ring's rows are made along their length like any other output, with blocks that are the input's pixels.
         self._along = all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+        apart = self._pairs() >= WORTH_TWO_CALLS
+        self._sides = sides_of(self.vertical, apart), sides_of(self.horizontal, apart)
 
     def _fits(self, input: Tensor) -> bool:
         return bool(input.shape[2] >= self.vertical.least and input.shape[3] >= self.horizontal.least)
@@ -62,60 +68,59 @@ class PolyphaseForm(ExactForm):
 
     def _of_ring(self, kernels: Kernels) -> dict[str, Tensor | None]:
         named: dict[str, Tensor | None] = {}
-        vertical, horizontal = self._along
-        if self.vertical.edge.shape[1]:
-            rows = horizontal.split(kernels.rows, 4)  # (O, C, R, Z, taps, s)
-            named["row_kernel"] = rows.permute(0, 2, 5, 1, 3, 4).flatten(0, 2)
-            named["row_bias"] = _flat(kernels.row_bias)
-        if self.horizontal.edge.shape[1]:
-            columns = vertical.split(kernels.columns, 2)  # (O, C, taps, s, R, Z)
-            named["column_kernel"] = columns.permute(0, 3, 4, 1, 2, 5).flatten(0, 2)
-            named["column_bias"] = _flat(kernels.column_bias)
-        if self.vertical.edge.shape[1] and self.horizontal.edge.shape[1]:
+        # All as (O, C, R, Z, L) and (O, R, s), whose last dimension is the one along the border.
+        columns, column_bias = kernels.columns.movedim(2, 4), kernels.column_bias
+        of_axes = (kernels.rows, columns), (kernels.row_bias, None if column_bias is None else column_bias.mT)
+        for axis, (kernel, bias) in enumerate(zip(*of_axes, strict=True)):
+            split = self._along[1 - axis].split(kernel, 4)  # (O, C, R, Z, taps, s)
+            for number, side in enumerate(self._sides[axis]):
+                own = split[:, :, side.outputs, side.used]
+                named[f"side_kernel_{axis}_{number}"] = own.permute(0, 2, 5, 1, 3, 4).flatten(0, 2)
+                named[f"side_bias_{axis}_{number}"] = None if bias is None else bias[:, side.outputs].flatten()
+        if all(self._sides):
             named["corner_kernel"] = kernels.corners.permute(0, 2, 4, 1, 3, 5).flatten(0, 2)
-            named["corner_bias"] = _flat(kernels.corner_bias)
+            named["corner_bias"] = None if kernels.corner_bias is None else kernels.corner_bias.flatten()
         return named
 
     def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
         output, ring_v, ring_h = self._interior(input, weights), self.vertical.ring, self.horizontal.ring
         if any(ring_h):
-            output = _added_at_ends(output, self._columns(input, weights), 3, ring_h)
+            output = _added_at_ends(output, self._along_borders(1, input, weights).transpose(2, 3), 3, ring_h)
         if any(ring_v):
-            rows = self._rows(input, weights)
+            rows = self._along_borders(0, input, weights)
             if any(ring_h):
                 rows = _added_at_ends(rows, self._corners(input, weights), 3, ring_h)
             output = _added_at_ends(output, rows, 2, ring_v)
         return output
 
-    def _rows(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        """``(N, O, R, s·W)``, but for what the corners add to them."""
-        window, width = self._along[1], input.shape[3]
-        sources = _ends(input, 2, self.vertical.sources)
-        made = part(self._convolve(sources, weights, "row", (0, window.padding)), slice(0, 1), window.blocks(width))
-        batch, _, _, blocks = made.shape
-        (_, scale), ring, outputs = self._scales, sum(self.vertical.ring), self.normal.out_channels
-        rows = made.reshape(batch, outputs, ring, scale, blocks).transpose(3, 4)
-        return part(rows.reshape(batch, outputs, ring, blocks * scale), slice(0, ring), window.outputs(width))
-
-    def _columns(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        """``(N, O, s·H, R)``."""
-        window, height = self._along[0], input.shape[2]
-        sources = _ends(input, 3, self.horizontal.sources)
-        made = part(self._convolve(sources, weights, "column", (window.padding, 0)), window.blocks(height), slice(0, 1))
-        batch, _, blocks, _ = made.shape
-        (scale, _), ring, outputs = self._scales, sum(self.horizontal.ring), self.normal.out_channels
-        columns = made.reshape(batch, outputs, scale, ring, blocks).permute(0, 1, 4, 2, 3)
-        return part(columns.reshape(batch, outputs, blocks * scale, ring), window.outputs(height), slice(0, ring))
+    def _along_borders(self, axis: int, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
+        """``(N, O, R, s·W)`` of the rows, or ``(N, O, R, s·H)`` of the columns, but for what the corners add."""
+        window, size, scale = self._along[1 - axis], input.shape[3 - axis], self._scales[1 - axis]
+        made = []
+        for number, side in enumerate(self._sides[axis]):
+            sources = _ends(input, 2 + axis, side.sources)
+            if axis == 1:
+                sources = sources.transpose(2, 3)
+            blocks = self._convolve(sources, weights, "side", f"_{axis}_{number}", (0, window.padding))
+            blocks = part(blocks, slice(0, 1), window.blocks(size))
+            batch, _, _, length = blocks.shape
+            made.append(blocks.reshape(batch, self.normal.out_channels, side.size, scale, length))
+        together = (torch.cat(made, 2) if len(made) > 1 else made[0]).transpose(3, 4)
+        ring = sum(side.size for side in self._sides[axis])
+        borders = together.reshape(batch, self.normal.out_channels, ring, length * scale)
+        return part(borders, slice(0, ring), window.outputs(size))
 
     def _corners(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
         """``(N, O, R, R)``."""
         sources = _ends(_ends(input, 2, self.vertical.sources), 3, self.horizontal.sources)
-        made = self._convolve(sources, weights, "corner", (0, 0))
+        made = self._convolve(sources, weights, "corner", "", (0, 0))
         rings: Tensor = made.unflatten(1, (-1, sum(self.vertical.ring), sum(self.horizontal.ring)))
         return rings[..., 0, 0]
 
-    def _convolve(self, input: Tensor, weights: dict[str, Tensor], name: str, padding: tuple[int, int]) -> Tensor:
-        kernel, bias = weights[f"{name}_kernel"], weights.get(f"{name}_bias")
+    def _convolve(
+        self, input: Tensor, weights: dict[str, Tensor], name: str, which: str, padding: tuple[int, int]
+    ) -> Tensor:
+        kernel, bias = weights[f"{name}_kernel{which}"], weights.get(f"{name}_bias{which}")
         return F.conv2d(input, kernel, bias, padding=padding, groups=self.normal.groups)
 
     def work(self, batch: int, height: int, width: int) -> Work:
@@ -123,8 +128,8 @@ class PolyphaseForm(ExactForm):
         pairs, (along_v, along_h) = batch * self._pairs(), self._along
         ring_v, ring_h = sum(self.vertical.ring), sum(self.horizontal.ring)
         sources_v, sources_h = sum(self.vertical.sources), sum(self.horizontal.sources)
-        in_rows = ring_v * sources_v * along_h.macs(width)
-        in_columns = ring_h * sources_h * along_v.macs(height)
+        in_rows, in_columns = (sum(side.pairs for side in sides) for sides in self._sides)
+        in_rows, in_columns = in_rows * along_h.macs(width), in_columns * along_v.macs(height)
         in_corners = ring_v * sources_v * ring_h * sources_h
         size_v, size_h = self.vertical.output_size(height), self.horizontal.output_size(width)
         added = batch * self.normal.out_channels * (ring_v * size_h + ring_h * size_v + ring_v * ring_h)
@@ -139,14 +144,10 @@ class PolyphaseForm(ExactForm):
         return self.normal.out_channels * self.normal.in_channels // self.normal.groups
 
 
-def _flat(bias: Tensor | None) -> Tensor | None:
-    return None if bias is None else bias.flatten()
-
-
 def _ends(input: Tensor, dim: int, counts: tuple[int, int]) -> Tensor:
     """The first and the last of ``dim``, side by side."""
     first, last = input.narrow(dim, 0, counts[0]), input.narrow(dim, input.shape[dim] - counts[1], counts[1])
-    return torch.cat([first, last], dim)
+    return torch.cat([first, last], dim) if all(counts) else first if counts[0] else last
 
 
 def _added_at_ends(output: Tensor, ends: Tensor, dim: int, counts: tuple[int, int]) -> Tensor:

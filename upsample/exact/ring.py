@@ -7,7 +7,7 @@ half as large, and those of corners, which are made of the differences of both a
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import torch
@@ -41,6 +41,54 @@ def as_difference(axis: Axis) -> Axis:
         while least > max(axis.least, low + high) and _holds(difference, bare, axis, least - 1):
             least -= 1
         return replace(difference, least=least)
+
+
+@dataclass(frozen=True)
+class Side:
+    """The outputs of the ring at one border of an axis, or at both.
+
+    Attributes:
+        outputs: which they are of the axis' ``edge``.
+        sources: how many inputs at the low and at the high border they are made from.
+        used: which those are of the axis' ``edge``.
+    """
+
+    outputs: slice
+    sources: tuple[int, int]
+    used: slice
+
+    @property
+    def size(self) -> int:
+        """Of the ring there."""
+        return len(range(self.outputs.stop)[self.outputs])
+
+    @property
+    def pairs(self) -> int:
+        """Of an output and an input that it is made from."""
+        return self.size * sum(self.sources)
+
+
+def sides_of(axis: Axis, apart: bool) -> tuple[Side, ...]:
+    """The borders of an axis that have a ring.
+
+    Args:
+        axis: whose borders.
+        apart: whether each is made on its own; most borders read no input at the other one.
+    """
+    sides, (low, high) = [], axis.sources
+    if any(axis.ring) and not apart:
+        return (Side(slice(0, sum(axis.ring)), axis.sources, slice(0, low + high)),)
+    for outputs in (slice(0, axis.ring[0]), slice(axis.ring[0], sum(axis.ring))):
+        if outputs.start == outputs.stop:
+            continue
+        reads = axis.edge[:, outputs].abs().amax((0, 1)).gt(TOLERANCE)
+        at_low, at_high = bool(reads[:low].any()), bool(reads[low:].any())
+        if not at_low and not at_high:
+            # Made of biases alone.
+            at_low, at_high = low > 0, low == 0
+        used = slice(0 if at_low else low, low + high if at_high else low)
+        sides.append(Side(outputs, (low if at_low else 0, high if at_high else 0), used))
+    return tuple(sides)
 
 
 def _holds(difference: Axis, bare: Axis, axis: Axis, size: int) -> bool:
