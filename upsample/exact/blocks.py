@@ -178,8 +178,8 @@ def layout_of(tensor: Tensor) -> torch.memory_format:
 
 def channels_first(tensor: Tensor) -> Tensor:
     """A contiguous copy, made band by band: one copy of all reads every line of the cache once for each channel."""
-    if tensor.is_contiguous():
-        return tensor
+    if tensor.is_contiguous() or tensor.requires_grad:
+        return tensor.contiguous()
     batch, channels, height, width = tensor.shape
     copy = tensor.new_empty(tensor.shape)
     band = max(1, BAND_VALUES // (batch * channels * width))

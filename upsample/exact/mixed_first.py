@@ -139,8 +139,10 @@ def _sum_of_shifted(planes: Sequence[Tensor], first: Tap, others: Sequence[Tap])
         return planes[0]
     # Padding makes a new tensor, even by nothing.
     output = F.pad(planes[first.index], first.shift)
+    # Writing into parts costs more than copying where it is recorded, for a graph or for gradients.
+    recorded = recording() or output.requires_grad
     for tap in others:
-        if recording():
+        if recorded:
             output = output + F.pad(planes[tap.index], tap.shift)
         else:
             output[tap.place].add_(planes[tap.index][tap.seen])

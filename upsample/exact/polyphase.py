@@ -18,7 +18,6 @@ from upsample.exact.exact_form import ExactForm, recording
 from upsample.exact.normal_form import Kernels, NormalForm
 from upsample.exact.ring import as_difference, bias_differences, sides_of
 
-
 WORTH_TWO_CALLS = 2**10
 """Pairs of an input and an output channel from which the zeros in one kernel for both borders cost more than a call."""
 
