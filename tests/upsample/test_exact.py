@@ -233,6 +233,17 @@ def test_a_form_is_compiled_as_one_graph(mode: str, form: str) -> None:
         torch.testing.assert_close(made, module(input))
 
 
+@pytest.mark.parametrize("form", ["mixed_shuffled", "mixed_first"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_a_form_that_mixes_a_large_image_is_compiled_as_one_graph(form: str) -> None:
+    torch._dynamo.reset()
+    module = exact_forms(decoder("nearest", 2, in_channels=64))[form]
+    input = torch.randn(1, 64, 64, 65).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        made = torch.compile(module, fullgraph=True, backend="aot_eager")(input)
+        torch.testing.assert_close(made, module(input), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(("padding", "scale"), [(1, 2), (0, 2), ((3, 2), 2), (1, (2, 3))])
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::UserWarning", "ignore::torch.jit.TracerWarning")

@@ -15,6 +15,8 @@ from upsample.exact.exact_form import exporting
 BAND_VALUES = 2**17
 """Copied at once: 512 KiB in float32, which caches hold."""
 
+ONEDNN = torch.backends.mkldnn.is_available()
+
 WORTH_ONEDNN = 2**18
 """Values of an input for which what oneDNN takes to start with does not matter."""
 
@@ -162,12 +164,17 @@ def shuffle(blocks: Tensor, scales: tuple[int, int]) -> Tensor:
 
 def mixed(input: Tensor, kernel: Tensor, bias: Tensor | None = None) -> Tensor:
     """A 1×1 convolution without groups, ``(O, C, 1, 1)``."""
-    plain = exporting() or not input.is_cpu or input.dtype is not torch.float32 or input.numel() < WORTH_ONEDNN
-    if plain or layout_of(input) is not torch.channels_last or not torch.backends.mkldnn.is_available():
+    large = input.numel() >= WORTH_ONEDNN and layout_of(input) is torch.channels_last
+    if exporting() or not large or not onednn_takes(input):
         return F.conv2d(input, kernel, bias)
     # A dilation means nothing to a single tap, but makes torch ask oneDNN on one thread as it does on several. The
     # plain matrix product that it takes otherwise needs up to twice as long for a number of outputs such as 27.
     return F.conv2d(input, kernel, bias, dilation=2)
+
+
+def onednn_takes(input: Tensor) -> bool:
+    """Whether torch has oneDNN convolve it."""
+    return ONEDNN and input.is_cpu and input.dtype is torch.float32
 
 
 def layout_of(tensor: Tensor) -> torch.memory_format:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from upsample.contract import UnsupportedError, Work
 from upsample.exact.axis import Axis
-from upsample.exact.blocks import channels_first
+from upsample.exact.blocks import channels_first, onednn_takes
 from upsample.exact.exact_form import recording
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
@@ -36,9 +36,9 @@ class TransposedForm(PolyphaseForm):
         (before_v, after_v, pad_v, out_v), (before_h, after_h, pad_h, out_h) = map(
             _transposed_padding, self.normal.axes
         )
-        # On CPUs torch brings the input into this layout by itself, and the output back in a way that takes longer than
+        # Torch would bring the input into this layout by itself, and the output back in a way that takes longer than
         # the convolution where the output is large.
-        by_pixel = input.is_contiguous() and input.is_cpu and self._grows and not recording()
+        by_pixel = input.is_contiguous() and onednn_takes(input) and self._grows and not recording()
         output = F.conv_transpose2d(
             input.contiguous(memory_format=torch.channels_last) if by_pixel else input,
             weights["kernel"],
@@ -57,8 +57,12 @@ class TransposedForm(PolyphaseForm):
 
     @property
     def _grows(self) -> bool:
-        """Whether the output has so many more values than the input that what becomes of the input matters little."""
-        return prod(self._scales) * self.normal.out_channels > 4 * self.normal.in_channels
+        """Whether the output has so many more values than the input that what becomes of the input matters little.
+
+        With groups nothing is gained.
+        """
+        grows = prod(self._scales) * self.normal.out_channels > 4 * self.normal.in_channels
+        return grows and self.normal.groups == 1
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
         taps = self.vertical.length * self.horizontal.length
