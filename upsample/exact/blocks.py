@@ -145,7 +145,7 @@ def interleave(blocks: Tensor, scales: tuple[int, int], groups: int) -> Tensor:
     """
     batch, channels, height, width = blocks.shape
     outputs = channels // (scales[0] * scales[1])
-    split: Tensor = blocks.unflatten(1, (groups, *scales, -1))
+    split = blocks.view(batch, groups, *scales, outputs // groups, height, width)
     if layout_of(blocks) is torch.channels_last:
         placed = split.permute(0, 5, 2, 6, 3, 1, 4).reshape(batch, scales[0] * height, scales[1] * width, outputs)
         return placed.permute(0, 3, 1, 2)

@@ -74,7 +74,8 @@ class Phases(PolyphaseForm):
         places = output.view(batch, groups, outputs // groups, height, scale_v, width, scale_h)
         for (vertical, horizontal), blocks in zip(self._sets, made, strict=True):
             rows = places[:, :, :, :, vertical.phases[0] : vertical.phases[-1] + 1]
-            split = blocks.unflatten(1, (groups, len(vertical.phases), len(horizontal.phases), -1))
+            phases = len(vertical.phases), len(horizontal.phases)
+            split = blocks.view(batch, groups, *phases, outputs // groups, height, width)
             rows[..., horizontal.phases[0] : horizontal.phases[-1] + 1] = split.permute(0, 1, 4, 5, 2, 6, 3)
         return output
 
