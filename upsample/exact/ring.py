@@ -44,7 +44,7 @@ def as_difference(axis: Axis) -> Axis:
 
 
 @dataclass(frozen=True)
-class Side:
+class RingSide:
     """The outputs of the ring at one border of an axis, or at both.
 
     Attributes:
@@ -68,7 +68,7 @@ class Side:
         return self.size * sum(self.sources)
 
 
-def sides_of(axis: Axis, apart: bool) -> tuple[Side, ...]:
+def sides_of(axis: Axis, apart: bool) -> tuple[RingSide, ...]:
     """The borders of an axis that have a ring.
 
     Args:
@@ -77,7 +77,7 @@ def sides_of(axis: Axis, apart: bool) -> tuple[Side, ...]:
     """
     sides, (low, high) = [], axis.sources
     if any(axis.ring) and not apart:
-        return (Side(slice(0, sum(axis.ring)), axis.sources, slice(0, low + high)),)
+        return (RingSide(slice(0, sum(axis.ring)), axis.sources, slice(0, low + high)),)
     for outputs in (slice(0, axis.ring[0]), slice(axis.ring[0], sum(axis.ring))):
         if outputs.start == outputs.stop:
             continue
@@ -87,7 +87,7 @@ def sides_of(axis: Axis, apart: bool) -> tuple[Side, ...]:
             # Made of biases alone.
             at_low, at_high = low > 0, low == 0
         used = slice(0 if at_low else low, low + high if at_high else low)
-        sides.append(Side(outputs, (low if at_low else 0, high if at_high else 0), used))
+        sides.append(RingSide(outputs, (low if at_low else 0, high if at_high else 0), used))
     return tuple(sides)
 
 

@@ -15,6 +15,9 @@ from upsample.exact.exact_form import recording
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
 
+LARGE_OUTPUT = 2**20
+"""Values, 4 MiB in float32, which caches near a core do not hold."""
+
 
 class TransposedForm(PolyphaseForm):
     """One transposed convolution with the response to an impulse as its kernel (identities B, C and D)."""
@@ -38,7 +41,7 @@ class TransposedForm(PolyphaseForm):
         )
         # Torch would bring the input into this layout by itself, and the output back in a way that takes longer than
         # the convolution where the output is large.
-        by_pixel = input.is_contiguous() and onednn_takes(input) and self._grows and not recording()
+        by_pixel = input.is_contiguous() and onednn_takes(input) and self._spreads(input) and not recording()
         output = F.conv_transpose2d(
             input.contiguous(memory_format=torch.channels_last) if by_pixel else input,
             weights["kernel"],
@@ -55,14 +58,11 @@ class TransposedForm(PolyphaseForm):
             output = output + weights["phase_bias"].repeat(repeats)[:, : output.shape[2], : output.shape[3]]
         return channels_first(output) if by_pixel else output
 
-    @property
-    def _grows(self) -> bool:
-        """Whether the output has so many more values than the input that what becomes of the input matters little.
-
-        With groups nothing is gained.
-        """
-        grows = prod(self._scales) * self.normal.out_channels > 4 * self.normal.in_channels
-        return grows and self.normal.groups == 1
+    def _spreads(self, input: Tensor) -> bool:
+        """Whether the output is large, and so much more than the input that what becomes of that matters little."""
+        for_each = prod(self._scales) * self.normal.out_channels
+        large = input.numel() // self.normal.in_channels * for_each >= LARGE_OUTPUT
+        return large and for_each > 4 * self.normal.in_channels and self.normal.groups == 1
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
         taps = self.vertical.length * self.horizontal.length
