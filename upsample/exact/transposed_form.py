@@ -60,9 +60,12 @@ class TransposedForm(PolyphaseForm):
 
     def _spreads(self, input: Tensor) -> bool:
         """Whether the output is large, and so much more than the input that what becomes of that matters little."""
+        if self.normal.groups > 1 or any(axis.length >= 3 * axis.scale for axis in self.normal.axes):
+            # There torch takes another layout, which costs less.
+            return False
         for_each = prod(self._scales) * self.normal.out_channels
         large = input.numel() // self.normal.in_channels * for_each >= LARGE_OUTPUT
-        return large and for_each > 4 * self.normal.in_channels and self.normal.groups == 1
+        return large and for_each > 4 * self.normal.in_channels
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
         taps = self.vertical.length * self.horizontal.length
