@@ -17,9 +17,14 @@ PREFIX = "exact_"
 """Of the names of buffers, beside which a module may hold a layer's own parameters."""
 
 
-def exporting() -> bool:
-    """Whether the calls are recorded for another runtime, where writing into slices costs more than copying."""
+def recording() -> bool:
+    """Whether the calls are recorded to be compiled or exported; then writing into slices costs more than copying."""
     return torch.compiler.is_compiling() or bool(torch._C._get_tracing_state())
+
+
+def exporting() -> bool:
+    """Whether they are recorded for another runtime than torch."""
+    return recording() and not torch.compiler.is_dynamo_compiling()
 
 
 def _in_older_export() -> bool:
@@ -30,12 +35,12 @@ def _in_older_export() -> bool:
 @contextmanager
 def _not_recorded() -> Iterator[None]:
     """Keep what is computed out of a graph that is being recorded, in which its result is a constant."""
-    recording = torch._C._get_tracing_state()
+    graph = torch._C._get_tracing_state()
     torch._C._set_tracing_state(None)  # type: ignore[attr-defined]  # missing in the stubs
     try:
         yield
     finally:
-        torch._C._set_tracing_state(recording)  # type: ignore[attr-defined]
+        torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]
 
 
 class Row(nn.Sequential):

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from math import inf
-from statistics import median
 from typing import Any
 
 import torch
@@ -106,11 +105,7 @@ class Chooser:
             return replace(said, reason=f"the runtime cannot run it by itself: {error}."), None
         if not calls:
             return replace(said, reason=" ".join(["no exact form is faster here.", *reasons])), None
-        if len(calls) > 1:
-            times = proof.interleaved(calls, self.seconds)
-            number = int(min(times, key=lambda each: median(times[each])))
-        else:
-            number = int(next(iter(calls)))
+        number = int(proof.fastest(calls, self.seconds)[0]) if len(calls) > 1 else int(next(iter(calls)))
         way, module = ways[number], modules[number]
         apart, where = _furthest_apart(usual, module, given)
         if apart > proof.tolerance(given):
@@ -199,16 +194,13 @@ class Chooser:
                 reasons[f"{name.capitalize()}: {error}."] = None
         if not calls:
             return {}
-        if len(calls) == 1:
-            times = {next(iter(calls)): [0.0]}
-            if single and len(layers) == 1:
-                return {(first, last): (0.0, None if "usual" in calls else next(iter(calls)))}
-        times = proof.interleaved(calls, self.seconds)
-        name = min(times, key=lambda each: median(times[each]))
+        if len(calls) == 1 and single and len(layers) == 1:
+            return {(first, last): (0.0, None if "usual" in calls else next(iter(calls)))}
+        name, taken = proof.fastest(calls, self.seconds)
         if name == "usual" and not single:
             # Its layers one by one are among the other splits.
             return {}
-        return {(first, last): (median(times[name]), None if name == "usual" else name)}
+        return {(first, last): (taken, None if name == "usual" else name)}
 
     def _module(self, site: Site, measured: Measured, way: Way) -> fx.GraphModule:
         if way.sum:

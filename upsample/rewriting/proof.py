@@ -18,6 +18,11 @@ Prepare = Callable[[nn.Module, tuple[Tensor, ...]], Call]
 """How a runtime makes something to be called of a module and its inputs."""
 
 LEAST_ROUNDS = 9
+"""From which there is a 99 % interval."""
+
+FEWEST_ROUNDS = 3
+FAR_BEHIND = 1.3
+"""What takes this many times as long as the fastest in the first rounds is not timed again."""
 
 TOLERANCES = {
     torch.complex128: 1e-11,
@@ -35,14 +40,20 @@ def eager(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
     return lambda: module(*inputs)
 
 
-def interleaved(calls: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
-    """Time calls in rounds of one each, in random order: whatever disturbs the machine hits all of them alike."""
+def interleaved(calls: Mapping[str, Call], seconds: float, least: int = LEAST_ROUNDS) -> dict[str, list[float]]:
+    """Time calls in rounds of one each, in random order: whatever disturbs the machine hits all of them alike.
+
+    Args:
+        calls: by name.
+        seconds: for which rounds are begun.
+        least: rounds, however long they take.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
         call()
     end = time.perf_counter() + seconds
-    while len(next(iter(times.values()))) < LEAST_ROUNDS or time.perf_counter() < end:
+    while len(next(iter(times.values()))) < least or time.perf_counter() < end:
         for name in random.sample(list(calls), len(calls)):
             _synchronize()
             start = time.perf_counter()
@@ -50,6 +61,17 @@ def interleaved(calls: Mapping[str, Call], seconds: float) -> dict[str, list[flo
             _synchronize()
             times[name].append(time.perf_counter() - start)
     return times
+
+
+def fastest(calls: Mapping[str, Call], seconds: float) -> tuple[str, float]:
+    """The name of the fastest call, and its median time in seconds; what is far behind is soon not timed any more."""
+    times = interleaved(calls, 0, FEWEST_ROUNDS)
+    best = min(map(median, times.values()))
+    left = {name: call for name, call in calls.items() if median(times[name]) <= FAR_BEHIND * best}
+    if len(left) > 1:
+        times = interleaved(left, seconds)
+    name = min(left, key=lambda each: median(times[each]))
+    return name, median(times[name])
 
 
 def _synchronize() -> None:
