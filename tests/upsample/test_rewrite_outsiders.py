@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import upsample
 from tests.upsample import random_networks
 from tests.upsample.random_networks import preferring
-from upsample.rewriting.sites import find
+from upsample.rewriting.search import find
 
 
 @pytest.fixture(autouse=True)

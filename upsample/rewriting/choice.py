@@ -22,6 +22,8 @@ from upsample.rewriting.sites import Part, Site, computed, grows
 from upsample.rewriting.substitution import Measured, Term, joint_term, own_term
 from upsample.rewriting.vocabulary import operation
 
+NONE_FASTER = "no exact form is certainly faster here."
+
 MOST_WORK = 2.0
 """A form with more arithmetic than this times the layers' own is not measured."""
 
@@ -91,7 +93,7 @@ class Chooser:
         usual, given = measured.usual(), measured.example
         ways, reasons = self._ways(site, measured)
         if not ways:
-            return replace(said, reason=" ".join(["no exact form is faster here.", *reasons])), None
+            return replace(said, reason=NONE_FASTER, details=tuple(reasons)), None
         modules = {number: self._module(site, measured, way) for number, way in enumerate(ways)}
         calls: dict[str, proof.Call] = {}
         for number, module in modules.items():
@@ -104,7 +106,7 @@ class Chooser:
         except Exception as error:
             return replace(said, reason=f"the runtime cannot run it by itself: {error}."), None
         if not calls:
-            return replace(said, reason=" ".join(["no exact form is faster here.", *reasons])), None
+            return replace(said, reason=NONE_FASTER, details=tuple(reasons)), None
         number = int(proof.fastest(calls, self.seconds)[0]) if len(calls) > 1 else int(next(iter(calls)))
         way, module = ways[number], modules[number]
         apart, where = _furthest_apart(usual, module, given)
@@ -114,7 +116,7 @@ class Chooser:
         gained = proof.gain(times["a"], times["b"])
         said = replace(said, gain=gained, difference=apart, expected=_fewer(site, measured, way))
         if gained[1] <= 1 + self.least_gain:
-            return replace(said, reason=f"no exact form is certainly faster here (at best {gained[0]:.2f}x)."), None
+            return replace(said, reason=NONE_FASTER, details=tuple(reasons)), None
         return replace(said, after=_called(site, way)), way
 
     def _ways(self, site: Site, measured: Measured) -> tuple[list[Way], dict[str, None]]:

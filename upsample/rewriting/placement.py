@@ -13,7 +13,8 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._sympy.printers import PythonPrinter
 
-from upsample.rewriting.capture import Captured, NotCapturedError, UnassumedError
+from upsample.rewriting.capture import Captured
+from upsample.rewriting.parts import NotCapturedError, UnassumedError
 from upsample.rewriting.proof import difference
 from upsample.rewriting.structure import mapped, taken_apart, tensors
 

@@ -22,6 +22,7 @@ class SiteReport:
         gain: by how much its time shrinks, measured, and the limits of the 99 % interval.
         difference: the largest difference of its output, as a share of the largest value.
         reason: why it was left alone.
+        details: of forms that it does not have, or that the runtime cannot run.
         measured_as: the site with the same layers and shapes whose measurement is this one's too.
     """
 
@@ -33,6 +34,7 @@ class SiteReport:
     gain: Gain | None = None
     difference: float | None = None
     reason: str = ""
+    details: tuple[str, ...] = ()
     measured_as: str = ""
 
     @property
@@ -86,5 +88,6 @@ def _grouped(sites: Sequence[SiteReport]) -> list[tuple[str, list[str]]]:
     """The sites by the reason why they were left alone."""
     groups: dict[str, list[str]] = {}
     for site in sites:
-        groups.setdefault(site.reason, []).append(f"{site.name} ({site.before})")
+        best = "" if site.gain is None else f", at best {site.gain[0]:.2f}x"
+        groups.setdefault(site.reason, []).append(f"{site.name} ({site.before}{best})")
     return list(groups.items())

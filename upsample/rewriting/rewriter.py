@@ -21,10 +21,10 @@ from torch import Tensor, nn
 
 from upsample.contract import UpsampleError
 from upsample.rewriting import proof
-from upsample.rewriting.capture import capturing
 from upsample.rewriting.choice import Chooser
 from upsample.rewriting.duplicate import NotCopiedError, duplicate, left_as_it_was
 from upsample.rewriting.observe import Scope, observe
+from upsample.rewriting.parts import capturing
 from upsample.rewriting.progress import Progress
 from upsample.rewriting.report import Report, SiteReport
 from upsample.rewriting.scope import Recorded

@@ -10,7 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
 from upsample.exact.exact_form import ExactForm, Row, exporting
-from upsample.rewriting.vocabulary import Linear
+from upsample.rewriting.steps import Linear
 
 Split = list[tuple[int, int, ExactForm | None]]
 """Layers from the first to before the last, and the form that takes their place if they are not left as they are."""

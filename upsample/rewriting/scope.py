@@ -11,14 +11,16 @@ import torch
 from torch import Tensor, fx, nn
 
 from upsample.rewriting import proof
-from upsample.rewriting.capture import Calls, Captured, NotCapturedError, capture, first_line, watched
+from upsample.rewriting.capture import Captured, capture, first_line
 from upsample.rewriting.choice import Chooser
 from upsample.rewriting.duplicate import left_as_it_was
 from upsample.rewriting.observe import Scope
+from upsample.rewriting.parts import Calls, NotCapturedError, watched
 from upsample.rewriting.placement import Followed
 from upsample.rewriting.report import SiteReport
 from upsample.rewriting.rows import SUMS
-from upsample.rewriting.sites import Site, find
+from upsample.rewriting.search import find
+from upsample.rewriting.sites import Site
 from upsample.rewriting.structure import mapped, tensors
 from upsample.rewriting.substitution import Measured, Term, inputs_of, write, write_sum
 from upsample.rewriting.vocabulary import GROWING, operation

@@ -13,7 +13,8 @@ from torch import Tensor, fx, nn
 
 from upsample.rewriting.rows import AddedTo, GivenRow
 from upsample.rewriting.sites import Function, Part, Site
-from upsample.rewriting.vocabulary import IN_PLACE, Given, Linear, operation, shape_of, step, writes
+from upsample.rewriting.steps import Given, Linear, step
+from upsample.rewriting.vocabulary import IN_PLACE, operation, shape_of, writes
 
 Value = Callable[[fx.Node], Any]
 """From a node of the graph that a site was found in to what stands for it where it is written."""
