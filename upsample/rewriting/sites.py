@@ -108,7 +108,7 @@ class Site:
         """The path of its first layer with weights, or of the module that calls it, or the name of its first node."""
         for link in self.parts[0].row:
             for source in link.given["weight"].sources if "weight" in link.given else ():
-                if source.op in ("get_attr", "placeholder") and isinstance(source.meta.get("path"), str):
+                if isinstance(source.meta.get("path"), str):
                     return str(source.meta["path"]).rpartition(".")[0]
         return name_of(next(node for node in self.nodes if makes_larger(node)))
 
@@ -144,8 +144,7 @@ def _kind(layer: nn.Module) -> str:
 
 
 def computed(site: Site) -> fx.Node | None:
-    """A parameter of its layers that the forward pass computes, if there is one."""
-    needed = (
-        source for part in site.parts for link in part.row for each in link.given.values() for source in each.sources
-    )
-    return next((source for source in needed if source.op not in ("get_attr", "placeholder")), None)
+    """A parameter of its layers that the forward pass computes or is given, if there is one."""
+    needed = (each.sources for part in site.parts for link in part.row for each in link.given.values())
+    own = (source for sources in needed for source in sources)
+    return next((source for source in own if source.op != "get_attr" and "path" not in source.meta), None)

@@ -225,6 +225,11 @@ def _interpolation(input: fx.Node, size: Any, factors: Any, mode: str, corners: 
         return Linear(input, nn.Upsample(None, tuple(float(each) for each in factors), mode, corners))
     if size is None:
         raise UnsupportedError("it is told neither a size nor a factor.")
+    if isinstance(size, fx.Node) and size.target is torch.Size:
+        # TorchDynamo makes one of symbolic numbers.
+        (size,) = size.args
+    if isinstance(size, fx.Node):
+        raise UnsupportedError("its size is computed in the forward pass.")
     sizes = _pair(size)
     wanted = [hinted(each) for each in sizes]
     present = [hinted(each) for each in shape[2:]]
