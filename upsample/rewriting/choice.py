@@ -100,7 +100,7 @@ class Chooser:
         if apart > proof.tolerance(given):
             return replace(said, reason=_differs(apart, where)), None
         rivals = {"a": before, "b": calls[str(number)], **self._folded(site, measured)}
-        times = proof.interleaved(rivals, self.seconds)
+        times = proof.compared(rivals, self.seconds, 1 + self.least_gain)
         gained = proof.gain(times["a"], times["b"])
         said = replace(said, gain=gained, difference=apart, expected=_fewer(site, measured, way))
         if "folded" in times:

@@ -145,7 +145,7 @@ class _Rewriting:
         try:
             calls = {"before": before, "after": self._prepared(self._network)}
             with left_as_it_was(self._network):
-                times = proof.interleaved(calls, self._chooser.seconds)
+                times = proof.compared(calls, self._chooser.seconds, 1 + (self._least_whole_gain or 0))
         except Exception as error:
             self._leave(made, f"the runtime cannot run the rewritten network: {error}")
             return self._report(None, None)
