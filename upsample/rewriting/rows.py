@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
@@ -28,13 +29,17 @@ class GivenRow(nn.Module):
 
     def __init__(self, links: Sequence[Linear]) -> None:
         super().__init__()
-        given = [(link.layer, name, each) for link in links for name, each in link.given.items()]
+        # Of its own, as others may be made of the same links.
+        layers = [deepcopy(link.layer) for link in links]
+        given = [
+            (layer, name, each) for layer, link in zip(layers, links, strict=True) for name, each in link.given.items()
+        ]
         sources = list(dict.fromkeys(source for _, _, each in given for source in each.sources))
         self._bound: list[tuple[nn.Module, str, tuple[int, ...], Callable[..., Tensor]]] = [
             (layer, name, tuple(map(sources.index, each.sources)), each.make) for layer, name, each in given
         ]
         # A tuple hides modules from torch: their parameters are not this one's.
-        self._hidden = (Row(*(link.layer for link in links)),)
+        self._hidden = (Row(*layers),)
         self._seen: tuple[Known, ...] | None = None
         self.parts = nn.ModuleList()
         self.split([(0, len(links), None)])
