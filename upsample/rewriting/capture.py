@@ -75,21 +75,21 @@ def capture(
     example = [each for each in leaves if isinstance(each, Tensor)]
     if len(example) < len(leaves):
         raise NotCapturedError("it is given symbolic numbers")
-    # A size of one would be taken for one that it always has.
+    # A size of one would be taken for one that it always has; and some sizes are known only as they are.
     doubled = [_doubled(each) for each in example]
-    tries = (
-        [doubled, example] if any(one is not other for one, other in zip(doubled, example, strict=True)) else [example]
-    )
-    for last, each in enumerate(tries, 1 - len(tries)):
+    tries = [(doubled, False), (example, False), (example, True)]
+    if all(one is other for one, other in zip(doubled, example, strict=True)):
+        del tries[0]
+    reason: Exception | None = None
+    for each, fixed in tries:
         try:
-            return _captured(module, inner, given, each, example, calls or {})
+            return _captured(module, inner, given, each, example, calls or {}, fixed)
         except NotCapturedError:
-            if last == 0:
-                raise
+            raise
         except Exception as error:  # whatever a user's own Python raises, and torch about it
-            if last == 0:
-                raise NotCapturedError(first_line(error)) from error
-    raise AssertionError
+            reason = reason or error
+    assert reason is not None
+    raise NotCapturedError(first_line(reason)) from reason
 
 
 def first_line(error: BaseException) -> str:
@@ -155,9 +155,10 @@ def _captured(
     leaves: Sequence[Tensor],
     example: Sequence[Tensor],
     observed: Calls,
+    fixed: bool,
 ) -> Captured:
     flat = _Flat(module, inner, given)
-    dims = ([Dim.AUTO] * each.dim() for each in leaves)
+    dims = (None if fixed else [Dim.AUTO] * each.dim() for each in leaves)
     with parts_as_calls(module, inner, observed) as calls, _quietly(), torch.no_grad():
         # As the arguments are variadic, so are the dimensions.
         program = export(flat, tuple(leaves), dynamic_shapes=(tuple(dims),), strict=False)

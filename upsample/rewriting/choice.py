@@ -80,7 +80,7 @@ class Chooser:
         usual, given = measured.usual(), measured.example
         ways, reasons = self._ways(site, measured)
         if not ways:
-            return replace(said, reason=NONE_FASTER, details=tuple(reasons)), None
+            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
         modules = {number: measured.way(_chosen(site, measured, way)) for number, way in enumerate(ways)}
         calls: dict[str, proof.Call] = {}
         for number, module in modules.items():
@@ -93,7 +93,7 @@ class Chooser:
         except Exception as error:
             return replace(said, reason=f"the runtime cannot run it by itself: {error}."), None
         if not calls:
-            return replace(said, reason=NONE_FASTER, details=tuple(reasons)), None
+            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
         number = int(proof.fastest(calls, self.seconds)[0]) if len(calls) > 1 else int(next(iter(calls)))
         way, module = ways[number], modules[number]
         apart, where = _furthest_apart(usual, module, given)
@@ -108,7 +108,7 @@ class Chooser:
         if self.prepare is proof.eager:
             said = replace(said, peak_bytes=(peak_bytes(rivals["a"]), peak_bytes(rivals["b"])))
         if gained[1] <= 1 + self.least_gain:
-            return replace(said, reason=NONE_FASTER, details=tuple(reasons)), None
+            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
         return replace(said, after=_called(site, way)), way
 
     def _elsewhere(self, site: Site, measured: Measured, said: SiteReport) -> Iterator[tuple[str, tuple[str, Gain]]]:
@@ -216,6 +216,11 @@ def _called(site: Site, way: Way) -> str:
         names += [form or type(row[first].layer).__name__ for first, _, form in split]
     rest = len(site.parts) - len(way.splits)
     return " + ".join([*names, *(["the rest as before"] if rest else [])])
+
+
+def _none_faster(site: Site) -> str:
+    """Why a site is left alone that could be computed in other ways."""
+    return f"{site.ends}, and by itself {NONE_FASTER}" if site.ends else NONE_FASTER
 
 
 def why_not_input(input: Any) -> str | None:

@@ -104,7 +104,9 @@ class Recorded:
         found = find(self.captured.graph)
         self.sites, self.left = found.sites, found.left
         # Whether it can be told what the graph is right for is known now, and not when forms have been measured.
-        Followed(self.module, self.scope.inner, self.captured, self.captured.graph, {})
+        followed = Followed(self.module, self.scope.inner, self.captured, self.captured.graph, {})
+        if not followed.right_for(self.captured.example):
+            raise NotCapturedError("its sizes are not what they were taken for")
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         assert self.captured is not None

@@ -13,7 +13,7 @@ from upsample.exact.layers import Padding
 from upsample.rewriting.sites import Channels, Found, Function, Part, Site, grows, name_of
 from upsample.rewriting.steps import Joined, Linear, Pointwise, Same, Step, added, step
 from upsample.rewriting.vocabulary import grows as makes_larger
-from upsample.rewriting.vocabulary import shape_of, writes
+from upsample.rewriting.vocabulary import operation, shape_of, writes
 
 
 def find(graph: fx.Graph) -> Found:
@@ -86,7 +86,26 @@ class _Look:
         self._extend(site)
         if len(site.nodes) == 1 and isinstance(link.layer, nn.Upsample):
             self._add(site)
+        if not isinstance(self._layer(site.nodes[-1]), nn.Conv2d | nn.ConvTranspose2d) and site.other is None:
+            site.ends = self._why_ended(site.nodes[-1])
         return site if self._undisturbed(site) else "what it is given is written to before it is used."
+
+    def _layer(self, node: fx.Node) -> nn.Module | None:
+        made = self.step(node)
+        return made.layer if isinstance(made, Linear) else None
+
+    def _why_ended(self, node: fx.Node) -> str:
+        """Why what follows on a node is no part of its site."""
+        readers = list(node.users)
+        if len(readers) > 1:
+            return f"what it makes is read {len(readers)} times"
+        made = self.step(readers[0]) if readers else None
+        if not readers or readers[0].op == "output":
+            return "no convolution follows"
+        name = operation(readers[0]) or str(readers[0].target)
+        if isinstance(made, Pointwise) and not _commutes(readers[0], made, self._layer(node) or nn.Identity()):
+            return f"{name} follows, which does not commute with it"
+        return f"{name} follows"
 
     def _parts(
         self,
@@ -113,6 +132,8 @@ class _Look:
         if isinstance(made, Same):
             parts = self._parts(made.input, row, functions, channels, further)
         elif isinstance(made, Joined):
+            if any(isinstance(link.layer, nn.Conv2d) and link.layer.groups > 1 for link in row[-1:]):
+                return leaf
             parts = self._joined(made, row, functions, channels, further)
         elif isinstance(made, Pointwise):
             sum_of = added(node)

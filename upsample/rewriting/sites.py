@@ -84,12 +84,14 @@ class Site:
         parts: what it is the sum of.
         other: what is added to its only part besides, which is no convolution then.
         zeros: symbolic numbers that have to be zero.
+        ends: why no convolution after it is a part of it, if none is.
     """
 
     nodes: list[fx.Node]
     parts: list[Part]
     other: fx.Node | None = None
     zeros: tuple[torch.SymInt, ...] = ()
+    ends: str = ""
 
     @property
     def text(self) -> str:
