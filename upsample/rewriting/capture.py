@@ -22,7 +22,7 @@ from torch.export import Dim, ExportedProgram, export
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.modules.module import register_module_forward_hook
 
-from upsample.rewriting.structure import Structure, mapped, taken_apart
+from upsample.rewriting.structure import Structure, mapped, stranger, taken_apart
 
 SCOPE = "scope"
 """Under which the module lies in what is exported."""
@@ -49,6 +49,7 @@ class Captured:
         constants: tensors that the graph reads from the module besides, by the names that they are to have there.
         assigned: attributes that the forward pass assigns to; what belongs in them follows on the output.
         outputs: how many of the graph's are the module's.
+        read: parts whose parameters it reads, or which it goes into by another way than a call.
     """
 
     graph: fx.Graph
@@ -59,6 +60,7 @@ class Captured:
     constants: Mapping[str, Tensor] = field(default_factory=dict)
     assigned: Sequence[tuple[nn.Module, str, Structure]] = ()
     outputs: int = 0
+    read: Sequence[nn.Module] = ()
 
 
 Calls = Mapping[nn.Module, Sequence[tuple[Any, Any]]]
@@ -107,6 +109,7 @@ def capture(
     example = [each for each in leaves if isinstance(each, Tensor)]
     if len(example) < len(leaves):
         raise NotCapturedError("it is given symbolic numbers")
+    _refuse_strangers((args, kwargs), "it is given")
     # A size of one would be taken for one that it always has.
     doubled = [_doubled(each) for each in example]
     tries = (
@@ -122,6 +125,11 @@ def capture(
             if last == 0:
                 raise NotCapturedError(first_line(error)) from error
     raise AssertionError
+
+
+def _refuse_strangers(value: Any, what: str) -> None:
+    if (kind := stranger(value)) is not None:
+        raise NotCapturedError(f"{what} a {kind}, and what that holds is not known")
 
 
 def first_line(error: BaseException) -> str:
@@ -157,12 +165,15 @@ class _Flat(nn.Module):
         args, kwargs = self._given.with_leaves(list(leaves))
         # Hooks are the caller's to call.
         before = [dict(_attributes(part)) for part in self._parts]
-        made, self.kept.returned = taken_apart(self.scope.forward(*args, **kwargs))
+        output = self.scope.forward(*args, **kwargs)
+        _refuse_strangers(output, "it returns")
+        made, self.kept.returned = taken_apart(output)
         self.kept.outputs = len(made)
         self.kept.assigned = []
         for part, own in zip(self._parts, before, strict=True):
             for name, value in _attributes(part):
                 if name not in own or own[name] is not value:
+                    _refuse_strangers(value, f"it assigns to {name}")
                     leaves_of_it, structure = taken_apart(value)
                     if not leaves_of_it:
                         raise NotCapturedError(f"it assigns to {name} what is no tensor")
@@ -190,7 +201,8 @@ def _captured(
 ) -> Captured:
     flat = _Flat(module, inner, given)
     dims = ([Dim.AUTO] * each.dim() for each in leaves)
-    with _parts_as_calls(module, inner, observed) as calls, _quietly(), torch.no_grad():
+    # With gradients, as a part of a forward pass without them is one that a graph must not have them in either.
+    with _parts_as_calls(module, inner, observed) as calls, _quietly(), torch.enable_grad():
         # As the arguments are variadic, so are the dimensions.
         program = export(flat, tuple(leaves), dynamic_shapes=(tuple(dims),), strict=False)
     graph = program.graph
@@ -210,7 +222,17 @@ def _captured(
     inputs = [node.meta["val"] for node in graph.nodes if node.op == "placeholder"]
     own = fx.Graph()
     own.output(own.graph_copy(graph, {}))
-    return Captured(own, given, flat.kept.returned, inputs, example, constants, flat.kept.assigned, flat.kept.outputs)
+    kept, read = flat.kept, list(_read(own, module))
+    return Captured(own, given, kept.returned, inputs, example, constants, kept.assigned, kept.outputs, read)
+
+
+def _read(graph: fx.Graph, module: nn.Module) -> Iterator[nn.Module]:
+    """The parts whose own calls and parameters are in a graph, though nobody may have called them."""
+    called = {str(node.target) for node in graph.nodes if node.op == "call_module"}
+    paths = {path for node in graph.nodes for path, _ in node.meta.get("nn_module_stack", {}).values()}
+    paths |= {str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
+    parts = dict(module.named_modules())
+    return (parts[path] for path in sorted(paths - called) if path in parts)
 
 
 @contextmanager
@@ -311,7 +333,9 @@ class _Call:
         try:
             if isinstance(self.part, torch.jit.ScriptModule):
                 raise NotCapturedError("it is a torch.jit module")
-            made, self.returned = taken_apart(self.part._call_impl(*args, **kwargs))
+            output = self.part._call_impl(*args, **kwargs)
+            _refuse_strangers(output, f"{type(self.part).__name__} returns")
+            made, self.returned = taken_apart(output)
         except Exception as error:  # what depends on values, or has no way to run without
             made = self._as_observed(tensors, error)
         outputs = [each for each in made if isinstance(each, Tensor)]
@@ -421,6 +445,7 @@ class _StandIn(nn.Module):
 
 def _recording(part: nn.Module, calls: list[_Call], observed: Iterator[tuple[Any, Any]]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        _refuse_strangers((args, kwargs), f"{type(part).__name__} is given")
         leaves, given = taken_apart((args, kwargs))
         made = _Call(part, leaves, given, next(observed, None))
         calls.append(made)

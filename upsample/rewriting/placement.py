@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
 from types import MethodType, ModuleType
@@ -16,8 +16,7 @@ from torch.utils._sympy.printers import PythonPrinter
 from upsample.rewriting.capture import Captured, NotCapturedError, UnassumedError
 from upsample.rewriting.proof import difference
 from upsample.rewriting.structure import mapped, taken_apart, tensors
-
-PLAIN = (bool, int, float, str, type(None))
+from upsample.rewriting.unchanged import Unchanged
 
 Check = Callable[..., bool]
 
@@ -55,10 +54,8 @@ class Followed:
         self._code, self._names = code.src, dict(code.globals)
         self._run = _function(self._code, self._names)
         self.parts = {**rows, **captured.constants}
-        assigned = {(part, name) for part, name, _ in captured.assigned}
-        self._state = [each for each in _state(module, inner) if each[:2] not in assigned]
-        self._places = list(_places(module, inner))
-        self._hooked = list(inner)
+        assigned = [(part, name) for part, name, _ in captured.assigned]
+        self._unchanged = Unchanged(module, {**dict.fromkeys(inner), **dict.fromkeys(captured.read)}, assigned)
         self._outputs, self._assigned = captured.outputs, captured.assigned
         self._differences: dict[str, float] | None = None
         self._name = ""
@@ -113,11 +110,7 @@ class Followed:
             return False
         if not self._fits(*(side for each in leaves for side in each.shape)):
             return False
-        if any(vars(part).get(name) != value for part, name, value in self._state):
-            return False
-        if any(parent._modules.get(name) is not part for parent, name, part in self._places):
-            return False
-        return not any(part._forward_hooks or part._forward_pre_hooks for part in self._hooked)
+        return self._unchanged.holds()
 
     def make(self) -> None:
         """Take the place of the module's own."""
@@ -160,20 +153,6 @@ def _function(source: str, names: Mapping[str, Any]) -> Callable[..., Any]:
     exec(compile(source, "<a forward pass with exact forms>", "exec"), made)
     run: Callable[..., Any] = made["forward"]
     return run
-
-
-def _state(module: nn.Module, inner: set[nn.Module]) -> Iterator[tuple[nn.Module, str, Any]]:
-    """The settings of modules that what they do may depend on."""
-    for part in (module, *inner):
-        for name, value in vars(part).items():
-            plain = value if isinstance(value, tuple) else (value,)
-            if not name.startswith("_") and all(type(each) in PLAIN for each in plain):
-                yield part, name, value
-
-
-def _places(module: nn.Module, inner: set[nn.Module]) -> Iterator[tuple[nn.Module, str, nn.Module]]:
-    for part in (module, *inner):
-        yield from ((part, name, child) for name, child in part._modules.items() if child in inner)
 
 
 def guard_source(captured: Captured, conditions: Sequence[sympy.Basic] = ()) -> str:

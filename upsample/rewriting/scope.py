@@ -19,8 +19,9 @@ from upsample.rewriting.placement import Followed
 from upsample.rewriting.report import SiteReport
 from upsample.rewriting.rows import SUMS
 from upsample.rewriting.sites import Site, find
-from upsample.rewriting.structure import mapped, tensors
+from upsample.rewriting.structure import mapped, taken_apart, tensors
 from upsample.rewriting.substitution import Measured, Term, inputs_of, write, write_sum
+from upsample.rewriting.unchanged import hooked
 from upsample.rewriting.vocabulary import GROWING, operation
 
 
@@ -78,7 +79,8 @@ class Recorded:
                 made = self._run(*again)
             expected = list(tensors(output))
             apart = proof.difference(expected, [each for each in made if isinstance(each, Tensor)])
-            if not apart <= proof.tolerance(expected):
+            whole = self._whole(made)
+            if not apart <= proof.tolerance(expected) or taken_apart(whole)[1] != taken_apart(output)[1]:
                 raise NotCapturedError("the record has another output")
         except NotCapturedError as error:
             self.why_not = f"its forward pass cannot be recorded: {error}."
@@ -90,7 +92,7 @@ class Recorded:
         for part in (self.module, *self.scope.inner):
             if isinstance(part, torch.jit.ScriptModule):
                 raise NotCapturedError("it is a torch.jit module: rewrite before it is scripted")
-            if part is not self.module and (part._forward_hooks or part._forward_pre_hooks):
+            if part is not self.module and hooked(part):
                 raise NotCapturedError(f"{type(part).__name__} in it has hooks")
             if isinstance(getattr(part.forward, "__self__", None), Followed):
                 raise NotCapturedError("it has been rewritten already")
@@ -113,6 +115,11 @@ class Recorded:
         made: tuple[Any, ...] = interpreter.run(*tensors((args, kwargs)))
         self.seen = interpreter.seen
         return made[: self.captured.outputs]
+
+    def _whole(self, made: tuple[Any, ...]) -> Any:
+        """The output that a run of the graph has, whose texts and numbers must be those of the module as well."""
+        assert self.captured is not None
+        return self.captured.returned.with_leaves(list(made))
 
     def choose(self, chooser: Chooser) -> list[SiteReport]:
         """Decide on every site, and put what was chosen in place."""
