@@ -22,7 +22,7 @@ from torch.export import Dim, ExportedProgram, export
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 from torch.nn.modules.module import register_module_forward_hook
 
-from upsample.rewriting.structure import Structure, mapped, stranger, taken_apart
+from upsample.rewriting.structure import Structure, mapped, numbers_in, stranger, taken_apart
 
 SCOPE = "scope"
 """Under which the module lies in what is exported."""
@@ -350,6 +350,9 @@ class _Call:
         if self._observed is None:
             raise error
         given, returned = self._observed
+        _refuse_strangers(returned, f"{type(self.part).__name__} returns")
+        if numbers_in(returned):
+            raise NotCapturedError(f"{type(self.part).__name__} returns numbers that depend on values")
         sizes = [tuple(each.shape) for each in taken_apart(given)[0] if isinstance(each, Tensor)]
         outputs, self.returned = taken_apart(returned)
         self.assumed = True

@@ -103,6 +103,13 @@ def stranger(value: Any) -> str | None:
     return found[0] if found else None
 
 
+def numbers_in(value: Any) -> list[Any]:
+    """The numbers and texts in a value; a missing one is none."""
+    found: list[Any] = []
+    mapped(value, lambda each: found.append(each) if isinstance(each, bool | int | float | complex | str) else None)
+    return found
+
+
 def tensors(value: Any) -> Iterator[Tensor]:
     """All tensors of a value, in order."""
     return (each for each in taken_apart(value)[0] if isinstance(each, Tensor))
