@@ -12,6 +12,7 @@ from torch import Tensor
 from upsample.contract import Work
 from upsample.exact.blocks import by_phase, cropped, layout_of, part, phase_sets, shuffle
 from upsample.exact.exact_form import recording
+from upsample.exact.seen import transformed
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
 
@@ -43,7 +44,7 @@ class Phases(PolyphaseForm):
             padding = (vertical.padding, horizontal.padding)
             blocks = F.conv2d(input, kernel, bias, padding=padding, groups=self.normal.groups)
             made.append(part(blocks, vertical.blocks(height), horizontal.blocks(width)))
-        output = self._shuffled(made) if recording() else self._written(made)
+        output = self._shuffled(made) if recording() or transformed(made) else self._written(made)
         vertical, horizontal = self._sets[0]
         return cropped(output, vertical.outputs(height), horizontal.outputs(width))
 

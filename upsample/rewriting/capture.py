@@ -91,7 +91,12 @@ def _without_values(value: Any) -> Any:
 
 
 def capture(
-    module: nn.Module, inner: set[nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any], calls: Calls | None = None
+    module: nn.Module,
+    inner: set[nn.Module],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    calls: Calls | None = None,
+    doubled: bool = True,
 ) -> Captured:
     """Record what a module does when it is called like this.
 
@@ -101,6 +106,7 @@ def capture(
         args: what it is called with.
         kwargs: and by name.
         calls: of the other parts in a run like this, for those that cannot be run without values.
+        doubled: whether batches of one are recorded as two; a size of one would be taken for one that it always has.
 
     Raises:
         NotCapturedError: it cannot be recorded.
@@ -110,11 +116,9 @@ def capture(
     if len(example) < len(leaves):
         raise NotCapturedError("it is given symbolic numbers")
     _refuse_strangers((args, kwargs), "it is given")
-    # A size of one would be taken for one that it always has.
-    doubled = [_doubled(each) for each in example]
-    tries = (
-        [doubled, example] if any(one is not other for one, other in zip(doubled, example, strict=True)) else [example]
-    )
+    twice = [_doubled(each) for each in example]
+    more = doubled and any(one is not other for one, other in zip(twice, example, strict=True))
+    tries = [twice, example] if more else [example]
     for last, each in enumerate(tries, 1 - len(tries)):
         try:
             return _captured(module, inner, given, each, example, calls or {})
@@ -314,6 +318,7 @@ class _Call:
     Attributes:
         returned: its output, and where tensors belong in it.
         writes: whether it writes into what it is given.
+        shares: whether its output may lie in the memory of what it is given.
         assumed: whether the sizes of its output are only what they were in the example.
     """
 
@@ -322,7 +327,7 @@ class _Call:
     ) -> None:
         self.part, self.given, self._observed = part, given, observed
         self.order = [isinstance(each, Tensor) for each in leaves]
-        self.returned, self.writes, self.assumed = Structure(None), False, False
+        self.returned, self.writes, self.shares, self.assumed = Structure(None), False, True, False
 
     def fake(self, tensors: Sequence[Tensor], numbers: Sequence[Any]) -> list[Tensor]:
         """Run the part on what only has shapes."""
@@ -342,6 +347,8 @@ class _Call:
         if len(outputs) < len(made):
             raise NotCapturedError(f"{type(self.part).__name__} returns symbolic numbers")
         self.writes = before != [each._version for each in tensors]
+        memory = {each.untyped_storage()._cdata for each in tensors}
+        self.shares = self.assumed or any(each.untyped_storage()._cdata in memory for each in outputs)
         # What an operator returns may not be what it was given.
         return [each.clone() if any(each is other for other in tensors) else each for each in outputs]
 
@@ -467,7 +474,7 @@ def _as_call(graph: fx.Graph, node: fx.Node, call: _Call, names: Mapping[int, st
     args, kwargs = call.given.with_leaves([next(waiting[each]) for each in call.order])
     with graph.inserting_before(node):
         made = graph.create_node("call_module", names[id(call.part)], args, kwargs)
-        made.meta = {**node.meta, "writes": call.writes}
+        made.meta = {**node.meta, "writes": call.writes, "shares": call.shares}
         whole = len(node.meta["val"]) == 1 and call.returned == taken_apart(node.meta["val"][0])[1]
         if whole:
             made.meta["val"] = node.meta["val"][0]

@@ -20,6 +20,9 @@ from upsample.rewriting.unchanged import Unchanged
 
 Check = Callable[..., bool]
 
+REPLICATE = "_replicate_for_data_parallel"
+"""What torch calls to copy a module with all its attributes, of which the forward pass is another module's."""
+
 
 class Followed:
     """Stands in the place of a module's ``forward``: runs a graph of it where that is right, or else its own Python.
@@ -116,14 +119,23 @@ class Followed:
         """Take the place of the module's own."""
         vars(self._module).update(self.parts)
         vars(self._module)["forward"] = self.forward
+        vars(self._module)[REPLICATE] = self.replica
 
     def take_back(self) -> None:
         """Leave it to the module's own."""
-        for name in self.parts:
-            vars(self._module).pop(name, None)
-        vars(self._module).pop("forward", None)
+        self._removed_from(self._module)
+
+    def replica(self) -> nn.Module:
+        """A copy for another device with parameters of its own, as ``DataParallel`` asks for; it runs its own Python."""
+        made: nn.Module = nn.Module._replicate_for_data_parallel(self._module)
+        self._removed_from(made)
+        return made
+
+    def _removed_from(self, module: nn.Module) -> None:
+        for name in (*self.parts, "forward", REPLICATE):
+            vars(module).pop(name, None)
         if self._own is not None:
-            vars(self._module)["forward"] = self._own
+            vars(module)["forward"] = self._own
 
     def __getstate__(self) -> dict[str, Any]:
         modules = {name: each.__name__ for name, each in self._names.items() if isinstance(each, ModuleType)}
@@ -153,6 +165,12 @@ def _function(source: str, names: Mapping[str, Any]) -> Callable[..., Any]:
     exec(compile(source, "<a forward pass with exact forms>", "exec"), made)
     run: Callable[..., Any] = made["forward"]
     return run
+
+
+def right_for_example(captured: Captured) -> bool:
+    """Whether a graph is right for the sizes that it was recorded with, of which some may have been doubled for it."""
+    check: Check = eval(guard_source(captured))
+    return check(*(side for each in captured.example for side in each.shape))
 
 
 def guard_source(captured: Captured, conditions: Sequence[sympy.Basic] = ()) -> str:

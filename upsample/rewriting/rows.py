@@ -9,13 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from upsample.exact.exact_form import ExactForm, Row, exporting
+from upsample.exact.exact_form import ExactForm, Row, exporting, recording
+from upsample.exact.seen import Seen, all_still, transformed
 from upsample.rewriting.vocabulary import Linear
 
 Split = list[tuple[int, int, ExactForm | None]]
 """Layers from the first to before the last, and the form that takes their place if they are not left as they are."""
-
-Known = tuple[Tensor, int, torch.dtype, torch.device]
 
 
 class GivenRow(nn.Module):
@@ -34,7 +33,7 @@ class GivenRow(nn.Module):
         ]
         # A tuple hides modules from torch: their parameters are not this one's.
         self._hidden = (Row(*(link.layer for link in links)),)
-        self._seen: tuple[Known, ...] | None = None
+        self._seen: tuple[Seen, ...] | None = None
         self.parts = nn.ModuleList()
         self.split([(0, len(links), None)])
 
@@ -54,19 +53,19 @@ class GivenRow(nn.Module):
         self.parts = nn.ModuleList(form if form is not None else nn.Identity() for _, _, form in parts)
 
     def forward(self, input: Tensor, *given: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        recording = exporting()
-        wanted = torch.is_grad_enabled() and any(each.requires_grad for each in given)
-        if not recording:
+        for_export = exporting()
+        wanted = transformed(given) or (torch.is_grad_enabled() and any(each.requires_grad for each in given))
+        if not for_export:
             self.follow(given, wanted)
         for (first, last), part in zip(self._order, self.parts, strict=True):
             if isinstance(part, ExactForm):
                 input = part(input, size)
-            elif recording:
+            elif for_export:
                 input = self._called(input, given, first, last, size)
             else:
                 input = Row(*self.layers[first:last])(input, size)
             size = None
-        if wanted and not recording:
+        if wanted and not for_export:
             # What was computed from parameters holds their history.
             for layer, name, _, _ in self._bound:
                 layer._parameters[name] = layer._parameters[name].detach()  # type: ignore[union-attr, assignment]
@@ -74,12 +73,13 @@ class GivenRow(nn.Module):
 
     def follow(self, given: Sequence[Tensor], wanted: bool = False) -> None:
         """Give the layers their parameters, if they are not what they were."""
-        now = tuple((each, 0 if each.is_inference() else each._version, each.dtype, each.device) for each in given)
-        if not wanted and self._seen is not None and all(map(_same, self._seen, now)):
+        if not wanted and self._seen is not None and all_still(self._seen, given):
             return
-        for layer, name, places, make in self._bound:
-            layer._parameters[name] = make(*(given[place] for place in places))  # type: ignore[assignment]
-        self._seen = None if wanted else now
+        # What is kept may come to be used where gradients are wanted.
+        with torch.inference_mode(torch.is_inference_mode_enabled() and wanted):
+            for layer, name, places, make in self._bound:
+                layer._parameters[name] = make(*(given[place] for place in places))  # type: ignore[assignment]
+        self._seen = None if wanted else tuple(map(Seen, given))
 
     def _called(
         self, input: Tensor, given: Sequence[Tensor], first: int, last: int, size: Sequence[int] | None
@@ -91,7 +91,7 @@ class GivenRow(nn.Module):
                 for one, name, places, make in self._bound
                 if one is layer
             }
-            input = torch.func.functional_call(layer, own, input) if own else Row(layer)(input, size)
+            input = _with_weights(layer, own, input) if own else Row(layer)(input, size)
         return input
 
     def __getstate__(self) -> dict[str, Any]:
@@ -99,8 +99,19 @@ class GivenRow(nn.Module):
         return {**super().__getstate__(), "_seen": None}  # type: ignore[no-untyped-call]
 
 
-def _same(one: Known, other: Known) -> bool:
-    return one[0] is other[0] and one[1:] == other[1:]
+def _with_weights(layer: nn.Module, own: dict[str, Tensor], input: Tensor) -> Tensor:
+    """A layer with other parameters than it has, called in a way that every tracer knows."""
+    weight, bias = own["weight"], own.get("bias")
+    if isinstance(layer, nn.ConvTranspose2d):
+        settings = layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation
+        return F.conv_transpose2d(input, weight, bias, *settings)  # type: ignore[arg-type]  # tuples are pairs here
+    assert isinstance(layer, nn.Conv2d)
+    return layer._conv_forward(input, weight, bias)
+
+
+def added_to(total: Tensor, more: Tensor) -> Tensor:
+    """The sum, written into the first, which nobody else has, where that is nothing that is recorded."""
+    return total + more if recording() or transformed([total, more]) else total.add_(more)
 
 
 class AddedTo(nn.Module):
@@ -121,7 +132,7 @@ class AddedInPlace(AddedTo):
         made = self.row(input, size)
         if made.shape != other.shape or made.dtype != other.dtype:
             return made + other  # type: ignore[no-any-return]
-        return made.add_(other)  # type: ignore[no-any-return]
+        return added_to(made, other)
 
 
 class AddedByRows(AddedTo):

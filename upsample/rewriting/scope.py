@@ -15,7 +15,7 @@ from upsample.rewriting.capture import Calls, Captured, NotCapturedError, captur
 from upsample.rewriting.choice import Chooser
 from upsample.rewriting.duplicate import left_as_it_was
 from upsample.rewriting.observe import Scope
-from upsample.rewriting.placement import Followed
+from upsample.rewriting.placement import Followed, right_for_example
 from upsample.rewriting.report import SiteReport
 from upsample.rewriting.rows import SUMS
 from upsample.rewriting.sites import Site, find
@@ -98,6 +98,9 @@ class Recorded:
                 raise NotCapturedError("it has been rewritten already")
         with left_as_it_was(self.module):
             self.captured = capture(self.module, self.scope.inner, args, kwargs, calls)
+            if not right_for_example(self.captured):
+                # As where a batch of one goes with another of several.
+                self.captured = capture(self.module, self.scope.inner, args, kwargs, calls, doubled=False)
         own = {(part, name) for part, name, _ in self.captured.assigned}
         for part, name in self.changed:
             if part in (self.module, *self.scope.inner) and (part, name) not in own:

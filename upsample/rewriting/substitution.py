@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from upsample.rewriting.rows import AddedTo, GivenRow
+from upsample.rewriting.rows import AddedTo, GivenRow, added_to
 from upsample.rewriting.sites import Function, Part, Site
 from upsample.rewriting.vocabulary import IN_PLACE, Given, Linear, operation, shape_of, step, writes
 
@@ -84,13 +84,13 @@ def write(graph: fx.Graph, terms: Sequence[Term], names: Sequence[str], value: V
     """Write the sum of terms where the graph is being written; ``names`` are those of their rows."""
     total: fx.Node | None = None
     for term, name in zip(terms, names, strict=True):
-        if len(term.parts) == 1:
+        if len(term.links) == len(term.parts[0].row):
             given = _started(graph, term.parts[0], value)
         else:
             each = [_grown(graph, part, value) for part in term.parts]
             given = graph.call_function(torch.cat, (each, 1))
         made = _called(graph, name, term.links, given, value)
-        total = made if total is None else graph.call_function(torch.ops.aten.add_.Tensor, (total, made))
+        total = made if total is None else graph.call_function(added_to, (total, made))
     assert total is not None
     return total
 
