@@ -126,7 +126,7 @@ class Followed:
         self._removed_from(self._module)
 
     def replica(self) -> nn.Module:
-        """A copy for another device with parameters of its own, as ``DataParallel`` asks for; it runs its own Python."""
+        """A copy with other parameters, as ``DataParallel`` makes one for each device; it runs its own Python."""
         made: nn.Module = nn.Module._replicate_for_data_parallel(self._module)
         self._removed_from(made)
         return made

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -53,60 +54,57 @@ class GivenRow(nn.Module):
         self.parts = nn.ModuleList(form if form is not None else nn.Identity() for _, _, form in parts)
 
     def forward(self, input: Tensor, *given: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        for_export = exporting()
+        if exporting():
+            with self._lent(given):
+                return self._run(input, size)
         wanted = transformed(given) or (torch.is_grad_enabled() and any(each.requires_grad for each in given))
-        if not for_export:
-            self.follow(given, wanted)
-        for (first, last), part in zip(self._order, self.parts, strict=True):
-            if isinstance(part, ExactForm):
-                input = part(input, size)
-            elif for_export:
-                input = self._called(input, given, first, last, size)
-            else:
-                input = Row(*self.layers[first:last])(input, size)
-            size = None
-        if wanted and not for_export:
+        self.follow(given, wanted)
+        output = self._run(input, size)
+        if wanted:
             # What was computed from parameters holds their history.
             for layer, name, _, _ in self._bound:
                 layer._parameters[name] = layer._parameters[name].detach()  # type: ignore[union-attr, assignment]
+        return output
+
+    def _run(self, input: Tensor, size: Sequence[int] | None) -> Tensor:
+        for (first, last), part in zip(self._order, self.parts, strict=True):
+            row = part if isinstance(part, ExactForm) else Row(*self.layers[first:last])
+            input, size = row(input, size), None
         return input
 
+    @contextmanager
+    def _lent(self, given: Sequence[Tensor]) -> Iterator[None]:
+        """With parameters that stand for a call's in what is recorded, and are worth nothing after it."""
+        before = [layer._parameters[name] for layer, name, _, _ in self._bound]
+        try:
+            self._bind(given)
+            yield
+        finally:
+            for (layer, name, _, _), own in zip(self._bound, before, strict=True):
+                layer._parameters[name] = own
+
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
     def follow(self, given: Sequence[Tensor], wanted: bool = False) -> None:
         """Give the layers their parameters, if they are not what they were."""
         if not wanted and self._seen is not None and all_still(self._seen, given):
             return
         # What is kept may come to be used where gradients are wanted.
         with torch.inference_mode(torch.is_inference_mode_enabled() and wanted):
-            for layer, name, places, make in self._bound:
-                layer._parameters[name] = make(*(given[place] for place in places))  # type: ignore[assignment]
+            self._bind(given)
         self._seen = None if wanted else tuple(map(Seen, given))
+        if not wanted:
+            # Compiled code, which does not look by itself, has this one called as it is.
+            for part in self.parts:
+                if isinstance(part, ExactForm):
+                    part.refresh()
 
-    def _called(
-        self, input: Tensor, given: Sequence[Tensor], first: int, last: int, size: Sequence[int] | None
-    ) -> Tensor:
-        """The same in a way that can be recorded."""
-        for layer in self.layers[first:last]:
-            own = {
-                name: make(*(given[place] for place in places))
-                for one, name, places, make in self._bound
-                if one is layer
-            }
-            input = _with_weights(layer, own, input) if own else Row(layer)(input, size)
-        return input
+    def _bind(self, given: Sequence[Tensor]) -> None:
+        for layer, name, places, make in self._bound:
+            layer._parameters[name] = make(*(given[place] for place in places))  # type: ignore[assignment]
 
     def __getstate__(self) -> dict[str, Any]:
         # It may hold tensors that were computed, which cannot be copied.
         return {**super().__getstate__(), "_seen": None}  # type: ignore[no-untyped-call]
-
-
-def _with_weights(layer: nn.Module, own: dict[str, Tensor], input: Tensor) -> Tensor:
-    """A layer with other parameters than it has, called in a way that every tracer knows."""
-    weight, bias = own["weight"], own.get("bias")
-    if isinstance(layer, nn.ConvTranspose2d):
-        settings = layer.stride, layer.padding, layer.output_padding, layer.groups, layer.dilation
-        return F.conv_transpose2d(input, weight, bias, *settings)  # type: ignore[arg-type]  # tuples are pairs here
-    assert isinstance(layer, nn.Conv2d)
-    return layer._conv_forward(input, weight, bias)
 
 
 def added_to(total: Tensor, more: Tensor) -> Tensor:

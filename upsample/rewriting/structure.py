@@ -85,8 +85,8 @@ def _refilled(value: Mapping[Any, Any], pairs: dict[Any, Any]) -> Any:
     return same
 
 
-CONSTANTS = (bool, int, float, complex, str, bytes, type(None), torch.dtype, torch.device, torch.layout)
-CONSTANTS += (torch.memory_format, Enum)
+OF_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format)
+CONSTANTS = (bool, int, float, complex, str, bytes, type(None), Enum, *OF_TORCH)
 
 
 def stranger(value: Any) -> str | None:
