@@ -40,6 +40,8 @@ THROUGH = (
             "_native_batch_norm_legit_no_training",
             "_native_batch_norm_legit",
             "prelu",
+            "_prelu_kernel",
+            "log_sigmoid_forward",
             "clone",
             "alias",
             "dropout",
@@ -90,6 +92,7 @@ class _Watch(TorchDispatchMode):
         self._before = WeakTensorKeyDictionary()  # outputs of convolutions, with the modules that ran
         self._small = WeakTensorKeyDictionary()  # what was upsampled and not yet convolved
         self._made = WeakTensorKeyDictionary()  # what has been convolved since
+        self._transposed = WeakTensorKeyDictionary()  # outputs of transposed convolutions, which are both
         self.trails: list[Trail] = []
 
     def __torch_dispatch__(
@@ -106,6 +109,9 @@ class _Watch(TorchDispatchMode):
     def _follow(self, name: str, args: tuple[Any, ...], given: list[Tensor], made: Tensor) -> None:
         stack = tuple(self._stack)
         small = [self._small[each] for each in given if each in self._small]
+        if name == "cat":
+            # Of functions, those that come to stand before a transposed convolution are none.
+            small += [self._transposed[each] for each in given if each in self._transposed]
         linear = [self._made[each] for each in given[:1] if each in self._made]
         if name in CONVOLUTIONS:
             # The seventh argument of ATen's.
@@ -114,6 +120,8 @@ class _Watch(TorchDispatchMode):
             self._before[made] = stack
             if trail is not None:
                 self._made[made] = trail
+                if transposed:
+                    self._transposed[made] = trail
         elif name == "pixel_shuffle" or name in MODES or elsewhere(name) is not None:
             trail = self._together(linear if name == "pixel_shuffle" else [], stack, new=True)
             assert trail is not None

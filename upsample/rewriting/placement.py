@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
@@ -52,7 +53,7 @@ class Followed:
         self._given, self._returned = captured.given, captured.returned
         self._kinds = [(each.dtype, each.device.type, each.dim()) for each in captured.example]
         self._source = guard_source(captured, conditions)
-        self._fits: Check = eval(self._source)
+        self._fits: Check = _check(self._source)
         code = graph.python_code("self")
         self._code, self._names = code.src, dict(code.globals)
         self._run = _function(self._code, self._names)
@@ -146,7 +147,7 @@ class Followed:
         vars(self).update(state)
         modules, others = state["_names"]
         self._names = {**others, **{name: import_module(path) for name, path in modules.items()}}
-        self._run, self._fits = _function(self._code, self._names), eval(self._source)
+        self._run, self._fits = _function(self._code, self._names), _check(self._source)
 
 
 @cache
@@ -167,10 +168,15 @@ def _function(source: str, names: Mapping[str, Any]) -> Callable[..., Any]:
     return run
 
 
+def _check(source: str) -> Check:
+    # Which sizes that are computed are printed with.
+    check: Check = eval(source, {"math": math, "torch": torch})
+    return check
+
+
 def right_for_example(captured: Captured) -> bool:
     """Whether a graph is right for the sizes that it was recorded with, of which some may have been doubled for it."""
-    check: Check = eval(guard_source(captured))
-    return check(*(side for each in captured.example for side in each.shape))
+    return _check(guard_source(captured))(*(side for each in captured.example for side in each.shape))
 
 
 def guard_source(captured: Captured, conditions: Sequence[sympy.Basic] = ()) -> str:

@@ -84,7 +84,7 @@ def write(graph: fx.Graph, terms: Sequence[Term], names: Sequence[str], value: V
     """Write the sum of terms where the graph is being written; ``names`` are those of their rows."""
     total: fx.Node | None = None
     for term, name in zip(terms, names, strict=True):
-        if len(term.links) == len(term.parts[0].row):
+        if len(term.parts) == 1 and len(term.links) == len(term.parts[0].row):
             given = _started(graph, term.parts[0], value)
         else:
             each = [_grown(graph, part, value) for part in term.parts]
@@ -153,7 +153,7 @@ def _again(graph: fx.Graph, node: fx.Node, input: fx.Node, given: fx.Node, value
     def there(each: fx.Node) -> Any:
         return given if each is input else value(each)
 
-    args, kwargs = fx.map_arg(node.args, there), fx.map_arg(dict(node.kwargs), there)
+    args, kwargs = fx.map_arg(node.args, there), dict(fx.map_arg(dict(node.kwargs), there))
     target: Any = node.target
     if writes(node):
         kwargs.pop("inplace", None)
