@@ -12,9 +12,9 @@ from torch import Tensor
 from upsample.contract import Work
 from upsample.exact.blocks import by_phase, cropped, layout_of, part, phase_sets, shuffle
 from upsample.exact.exact_form import recording
-from upsample.exact.seen import transformed
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
+from upsample.exact.seen import transformed
 
 
 class Phases(PolyphaseForm):

@@ -137,6 +137,13 @@ class _Watch(TorchDispatchMode):
                 self._made[made] = linear[0]
                 linear[0].root().stacks.append(stack)
 
+    def handed_on(self, args: Any, output: Any) -> None:
+        """A module has returned what it was given, as one that drops nothing now; it has a hand in it all the same."""
+        for each in tensors(output):
+            trail = self._small.get(each, self._made.get(each))
+            if trail is not None and any(each is given for given in tensors(args)):
+                trail.root().stacks.append(tuple(self._stack))
+
     def _together(self, trails: Sequence[Trail], stack: Stack, new: bool = False) -> Trail | None:
         """One trail of all of these, with what runs now; None where there is none."""
         if not trails:
@@ -157,20 +164,23 @@ class _Watch(TorchDispatchMode):
 def observe(network: nn.Module, run: Callable[[], Any]) -> tuple[Any, list[Scope]]:
     """Run a network, and return its output and the scopes of all that it upsamples."""
     stack: list[nn.Module] = []
-    with _stacked(stack), _Watch(stack) as watch:
+    watch = _Watch(stack)
+    with _stacked(stack, watch.handed_on), watch:
         output = run()
     stacks = [trail.stacks for trail in watch.trails if trail.merged is None]
     return output, _disjoint([_scope(each) for each in stacks if all(each)])
 
 
 @contextmanager
-def _stacked(stack: list[nn.Module]) -> Iterator[None]:
-    """Keep the running modules in a list."""
+def _stacked(stack: list[nn.Module], returned: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Keep the running modules in a list, and tell what each was given and returns while it is the last of them."""
 
     def enter(module: nn.Module, args: object) -> None:
         stack.append(module)
 
     def leave(module: nn.Module, args: object, output: object) -> None:
+        if stack and stack[-1] is module:
+            returned(args, output)
         while stack and stack.pop() is not module:
             # A call inside of this one has ended with an error that somebody caught.
             pass

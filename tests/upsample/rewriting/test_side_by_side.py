@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from tests.upsample.rewriting.checking import ALL, assert_rewritten, model, up
+from tests.upsample.rewriting.checking import ALL, FEW, assert_rewritten, model, up
 
 SIZES = (((2, 4, 5, 6), (2, 4, 10, 12)), ((1, 4, 3, 4), (1, 4, 6, 8)), ((2, 4, 1, 1), (2, 4, 2, 2)))
 TWO = (((2, 4, 4, 6), (2, 4, 2, 3)), ((1, 4, 6, 2), (1, 4, 3, 1)), ((2, 4, 2, 2), (2, 4, 1, 1)))
@@ -34,13 +34,13 @@ def conv(channels: int, **settings: Any) -> nn.Conv2d:
 )
 def test_the_order_does_not_matter(join: Callable[..., Tensor], channels: int, text: str) -> None:
     network = model(lambda m, x, k: m.conv(join(up(x), k)), conv(channels))
-    assert_rewritten(network, text, *SIZES)
+    assert_rewritten(network, text, *SIZES, forms=ALL if channels == 12 else FEW)
 
 
-@pytest.mark.parametrize("modes", [("nearest", "nearest"), ("bilinear", "nearest"), ("bicubic", "bilinear")])
+@pytest.mark.parametrize("modes", [("nearest", "nearest"), ("bilinear", "nearest"), ("bilinear", "bicubic")])
 def test_several_may_be_upsampled_by_other_factors(modes: tuple[str, str]) -> None:
     network = model(lambda m, x, y: m.conv(torch.cat([up(x, modes[0]), up(y, modes[1], 4)], 1)), conv(8))
-    assert_rewritten(network, "cat(Upsample, Upsample) + Conv2d", *TWO)
+    assert_rewritten(network, "cat(Upsample, Upsample) + Conv2d", *TWO, forms=["shuffled"])
 
 
 def test_two_and_a_skip() -> None:
@@ -83,7 +83,7 @@ def test_the_convolution_may_have_any_settings_but_groups(settings: dict[str, An
     network = model(lambda m, x, k: m.conv(torch.cat([up(x), k], 1)), conv(8, **settings))
     pads = " + CircularPad2d" if "padding_mode" in settings else ""
     sizes = SIZES[:2] if settings.get("padding") == 0 else SIZES
-    assert_rewritten(network, f"cat(Upsample{pads}, other) + Conv2d", *sizes, forms=["shuffled", "mixed_first"])
+    assert_rewritten(network, f"cat(Upsample{pads}, other) + Conv2d", *sizes)
 
 
 def test_with_groups_the_upsampler_is_by_itself() -> None:
