@@ -5,13 +5,14 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from upsample.contract import Work
+from upsample.exact.seen import Seen, all_still, transformed
 
 PREFIX = "exact_"
 """Of the names of buffers, beside which a module may hold a layer's own parameters."""
@@ -96,7 +97,7 @@ class ExactForm(nn.Module):
         if owned:
             self.layers = usual
         self._prepare(channels)
-        self._seen: tuple[tuple[int, int, torch.dtype, torch.device], ...] = ()
+        self._seen: tuple[Seen, ...] = ()
         if ready:
             self.refresh()
         self.register_load_state_dict_post_hook(_refresh_loaded)  # type: ignore[no-untyped-call]  # torch leaves it unannotated
@@ -122,7 +123,8 @@ class ExactForm(nn.Module):
             # What is kept may be of weights that are gone by the time somebody asks for it.
             self._seen = ()
             return self._run_to(size, input, self._weights())
-        if not torch.compiler.is_compiling() and not in_graph_of_values() and self._versions() != self._seen:
+        looked = torch.compiler.is_compiling() or in_graph_of_values()
+        if not looked and not all_still(self._seen, self.usual.parameters()):
             with _not_recorded():
                 self.refresh()
         weights = self._kept()
@@ -131,18 +133,21 @@ class ExactForm(nn.Module):
             weights = {name: weight.to(input) for name, weight in weights.items()}
         return self._run_to(size, input, weights)
 
-    @torch.no_grad()
     def refresh(self) -> None:
         """Work the kernels out from the layers' present weights.
 
         A call does so by itself where a weight has changed, and so does loading a state; only compiled code does not
         look.
         """
-        for name, weight in self._weights().items():
-            self.register_buffer(f"{PREFIX}{name}", weight.detach(), persistent=False)
-        self._seen = self._versions()
+        # What is kept may come to be used where gradients are wanted.
+        with torch.inference_mode(False), torch.no_grad():
+            for name, weight in self._weights().items():
+                self.register_buffer(f"{PREFIX}{name}", weight.detach(), persistent=False)
+        self._seen = tuple(map(Seen, self.usual.parameters()))
 
     def _wants_gradients(self) -> bool:
+        if transformed(self.usual.parameters()):
+            return True
         if not torch.is_grad_enabled() or _in_older_export():
             return False
         return any(parameter.requires_grad for parameter in self.usual.parameters())
@@ -150,12 +155,9 @@ class ExactForm(nn.Module):
     def _kept(self) -> dict[str, Tensor]:
         return {name.removeprefix(PREFIX): buffer for name, buffer in self._buffers.items() if buffer is not None}
 
-    def _versions(self) -> tuple[tuple[int, int, torch.dtype, torch.device], ...]:
-        # Kernels that were rounded to a dtype of before are no kernels for this one.
-        return tuple(
-            (id(parameter), 0 if parameter.is_inference() else parameter._version, parameter.dtype, parameter.device)
-            for parameter in self.usual.parameters()
-        )
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has other tensors.
+        return {**super().__getstate__(), "_seen": ()}  # type: ignore[no-untyped-call]
 
     @abstractmethod
     def _prepare(self, channels: int | None) -> None:

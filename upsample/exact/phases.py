@@ -14,6 +14,7 @@ from upsample.exact.blocks import by_phase, cropped, layout_of, part, phase_sets
 from upsample.exact.exact_form import recording
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
+from upsample.exact.seen import transformed
 
 
 class Phases(PolyphaseForm):
@@ -43,7 +44,7 @@ class Phases(PolyphaseForm):
             padding = (vertical.padding, horizontal.padding)
             blocks = F.conv2d(input, kernel, bias, padding=padding, groups=self.normal.groups)
             made.append(part(blocks, vertical.blocks(height), horizontal.blocks(width)))
-        output = self._shuffled(made) if recording() else self._written(made)
+        output = self._shuffled(made) if recording() or transformed(made) else self._written(made)
         vertical, horizontal = self._sets[0]
         return cropped(output, vertical.outputs(height), horizontal.outputs(width))
 

@@ -20,7 +20,7 @@ from torch._dynamo.exc import UserError
 from torch.export import Dim, ExportedProgram, export
 from torch.fx.experimental.symbolic_shapes import GuardOnDataDependentSymNode
 
-from upsample.rewriting.parts import Calls, NotCapturedError, as_call, parts_as_calls
+from upsample.rewriting.parts import Calls, NotCapturedError, as_call, parts_as_calls, refuse_strangers
 from upsample.rewriting.structure import Structure, taken_apart
 
 SCOPE = "scope"
@@ -44,6 +44,7 @@ class Captured:
         constants: tensors that the graph reads from the module besides, by the names that they are to have there.
         assigned: attributes that the forward pass assigns to; what belongs in them follows on the output.
         outputs: how many of the graph's are the module's.
+        read: parts whose parameters it reads, or which it goes into by another way than a call.
     """
 
     graph: fx.Graph
@@ -54,10 +55,16 @@ class Captured:
     constants: Mapping[str, Tensor] = field(default_factory=dict)
     assigned: Sequence[tuple[nn.Module, str, Structure]] = ()
     outputs: int = 0
+    read: Sequence[nn.Module] = ()
 
 
 def capture(
-    module: nn.Module, inner: set[nn.Module], args: tuple[Any, ...], kwargs: dict[str, Any], calls: Calls | None = None
+    module: nn.Module,
+    inner: set[nn.Module],
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    calls: Calls | None = None,
+    doubled: bool = True,
 ) -> Captured:
     """Record what a module does when it is called like this.
 
@@ -67,6 +74,7 @@ def capture(
         args: what it is called with.
         kwargs: and by name.
         calls: of the other parts in a run like this, for those that cannot be run without values.
+        doubled: whether batches of one are recorded as two; a size of one would be taken for one that it always has.
 
     Raises:
         NotCapturedError: it cannot be recorded.
@@ -75,10 +83,11 @@ def capture(
     example = [each for each in leaves if isinstance(each, Tensor)]
     if len(example) < len(leaves):
         raise NotCapturedError("it is given symbolic numbers")
+    refuse_strangers((args, kwargs), "it is given")
     # A size of one would be taken for one that it always has; and some sizes are known only as they are.
-    doubled = [_doubled(each) for each in example]
-    tries = [(doubled, False), (example, False), (example, True)]
-    if all(one is other for one, other in zip(doubled, example, strict=True)):
+    twice = [_doubled(each) for each in example]
+    tries = [(twice, False), (example, False), (example, True)]
+    if not doubled or all(one is other for one, other in zip(twice, example, strict=True)):
         del tries[0]
     reason: Exception | None = None
     for each, fixed in tries:
@@ -125,12 +134,15 @@ class _Flat(nn.Module):
         args, kwargs = self._given.with_leaves(list(leaves))
         # Hooks are the caller's to call.
         before = [dict(_attributes(part)) for part in self._parts]
-        made, self.kept.returned = taken_apart(self.scope.forward(*args, **kwargs))
+        output = self.scope.forward(*args, **kwargs)
+        refuse_strangers(output, "it returns")
+        made, self.kept.returned = taken_apart(output)
         self.kept.outputs = len(made)
         self.kept.assigned = []
         for part, own in zip(self._parts, before, strict=True):
             for name, value in _attributes(part):
                 if name not in own or own[name] is not value:
+                    refuse_strangers(value, f"it assigns to {name}")
                     leaves_of_it, structure = taken_apart(value)
                     if not leaves_of_it:
                         raise NotCapturedError(f"it assigns to {name} what is no tensor")
@@ -159,7 +171,8 @@ def _captured(
 ) -> Captured:
     flat = _Flat(module, inner, given)
     dims = (None if fixed else [Dim.AUTO] * each.dim() for each in leaves)
-    with parts_as_calls(module, inner, observed) as calls, _quietly(), torch.no_grad():
+    # With gradients, as a part of a forward pass without them is one that a graph must not have them in either.
+    with parts_as_calls(module, inner, observed) as calls, _quietly(), torch.enable_grad():
         # As the arguments are variadic, so are the dimensions.
         program = export(flat, tuple(leaves), dynamic_shapes=(tuple(dims),), strict=False)
     graph = program.graph
@@ -179,7 +192,17 @@ def _captured(
     inputs = [node.meta["val"] for node in graph.nodes if node.op == "placeholder"]
     own = fx.Graph()
     own.output(own.graph_copy(graph, {}))
-    return Captured(own, given, flat.kept.returned, inputs, example, constants, flat.kept.assigned, flat.kept.outputs)
+    kept, read = flat.kept, list(_read(own, module))
+    return Captured(own, given, kept.returned, inputs, example, constants, kept.assigned, kept.outputs, read)
+
+
+def _read(graph: fx.Graph, module: nn.Module) -> Iterator[nn.Module]:
+    """The parts whose own calls and parameters are in a graph, though nobody may have called them."""
+    called = {str(node.target) for node in graph.nodes if node.op == "call_module"}
+    paths = {path for node in graph.nodes for path, _ in node.meta.get("nn_module_stack", {}).values()}
+    paths |= {str(node.target).rpartition(".")[0] for node in graph.nodes if node.op == "get_attr"}
+    parts = dict(module.named_modules())
+    return (parts[path] for path in sorted(paths - called) if path in parts)
 
 
 @contextmanager

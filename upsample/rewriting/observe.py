@@ -40,6 +40,8 @@ THROUGH = (
             "_native_batch_norm_legit_no_training",
             "_native_batch_norm_legit",
             "prelu",
+            "_prelu_kernel",
+            "log_sigmoid_forward",
             "clone",
             "alias",
             "dropout",
@@ -90,6 +92,7 @@ class _Watch(TorchDispatchMode):
         self._before = WeakTensorKeyDictionary()  # outputs of convolutions, with the modules that ran
         self._small = WeakTensorKeyDictionary()  # what was upsampled and not yet convolved
         self._made = WeakTensorKeyDictionary()  # what has been convolved since
+        self._transposed = WeakTensorKeyDictionary()  # outputs of transposed convolutions, which are both
         self.trails: list[Trail] = []
 
     def __torch_dispatch__(
@@ -103,15 +106,12 @@ class _Watch(TorchDispatchMode):
             self._follow(name if name == "copy_" else name.rstrip("_"), args, given, made)
         return output
 
-    def enter(self, args: Any) -> None:
-        """A module starts to run; what it is given may have been upsampled, and it may be all that it hands on."""
-        for each in tensors(args):
-            if each in self._small:
-                self._small[each].root().stacks.append(tuple(self._stack))
-
     def _follow(self, name: str, args: tuple[Any, ...], given: list[Tensor], made: Tensor) -> None:
         stack = tuple(self._stack)
         small = [self._small[each] for each in given if each in self._small]
+        if name == "cat":
+            # Of functions, those that come to stand before a transposed convolution are none.
+            small += [self._transposed[each] for each in given if each in self._transposed]
         linear = [self._made[each] for each in given[:1] if each in self._made]
         if name in CONVOLUTIONS:
             # The seventh argument of ATen's.
@@ -120,6 +120,8 @@ class _Watch(TorchDispatchMode):
             self._before[made] = stack
             if trail is not None:
                 self._made[made] = trail
+                if transposed:
+                    self._transposed[made] = trail
         elif name == "pixel_shuffle" or name in MODES or elsewhere(name) is not None:
             trail = self._together(linear if name == "pixel_shuffle" else [], stack, new=True)
             assert trail is not None
@@ -134,6 +136,13 @@ class _Watch(TorchDispatchMode):
             elif "pad" in name:
                 self._made[made] = linear[0]
                 linear[0].root().stacks.append(stack)
+
+    def handed_on(self, args: Any, output: Any) -> None:
+        """A module has returned what it was given, as one that drops nothing now; it has a hand in it all the same."""
+        for each in tensors(output):
+            trail = self._small.get(each, self._made.get(each))
+            if trail is not None and any(each is given for given in tensors(args)):
+                trail.root().stacks.append(tuple(self._stack))
 
     def _together(self, trails: Sequence[Trail], stack: Stack, new: bool = False) -> Trail | None:
         """One trail of all of these, with what runs now; None where there is none."""
@@ -156,21 +165,22 @@ def observe(network: nn.Module, run: Callable[[], Any]) -> tuple[Any, list[Scope
     """Run a network, and return its output and the scopes of all that it upsamples."""
     stack: list[nn.Module] = []
     watch = _Watch(stack)
-    with _stacked(stack, watch), watch:
+    with _stacked(stack, watch.handed_on), watch:
         output = run()
     stacks = [trail.stacks for trail in watch.trails if trail.merged is None]
     return output, _disjoint([_scope(each) for each in stacks if all(each)])
 
 
 @contextmanager
-def _stacked(stack: list[nn.Module], watch: _Watch) -> Iterator[None]:
-    """Keep the running modules in a list."""
+def _stacked(stack: list[nn.Module], returned: Callable[[Any, Any], None]) -> Iterator[None]:
+    """Keep the running modules in a list, and tell what each was given and returns while it is the last of them."""
 
     def enter(module: nn.Module, args: object) -> None:
         stack.append(module)
-        watch.enter(args)
 
     def leave(module: nn.Module, args: object, output: object) -> None:
+        if stack and stack[-1] is module:
+            returned(args, output)
         while stack and stack.pop() is not module:
             # A call inside of this one has ended with an error that somebody caught.
             pass

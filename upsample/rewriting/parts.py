@@ -11,11 +11,21 @@ import torch
 from torch import Tensor, fx, nn
 from torch.nn.modules.module import register_module_forward_hook
 
-from upsample.rewriting.structure import Structure, mapped, taken_apart
+from upsample.rewriting.structure import Structure, mapped, numbers_in, stranger, taken_apart
 
 
 class NotCapturedError(Exception):
     """A forward pass cannot be recorded; one clause says why."""
+
+
+def refuse_strangers(value: Any, what: str) -> None:
+    """Look whether all is known of what a value holds.
+
+    Raises:
+        NotCapturedError: it is not; ``what`` says whose it is.
+    """
+    if (kind := stranger(value)) is not None:
+        raise NotCapturedError(f"{what} a {kind}, and what that holds is not known")
 
 
 Calls = Mapping[nn.Module, Sequence[tuple[Any, Any]]]
@@ -51,6 +61,7 @@ class PartCall:
     Attributes:
         returned: its output, and where tensors belong in it.
         writes: whether it writes into what it is given.
+        shares: whether its output may lie in the memory of what it is given.
         assumed: whether the sizes of its output are only what they were in the example.
     """
 
@@ -59,7 +70,7 @@ class PartCall:
     ) -> None:
         self.part, self.given, self._observed = part, given, observed
         self.order = [isinstance(each, Tensor) for each in leaves]
-        self.returned, self.writes, self.assumed = Structure(None), False, False
+        self.returned, self.writes, self.shares, self.assumed = Structure(None), False, True, False
 
     def fake(self, tensors: Sequence[Tensor], numbers: Sequence[Any]) -> list[Tensor]:
         """Run the part on what only has shapes."""
@@ -70,13 +81,17 @@ class PartCall:
         try:
             if isinstance(self.part, torch.jit.ScriptModule):
                 raise NotCapturedError("it is a torch.jit module")
-            made, self.returned = taken_apart(self.part._call_impl(*args, **kwargs))
+            output = self.part._call_impl(*args, **kwargs)
+            refuse_strangers(output, f"{type(self.part).__name__} returns")
+            made, self.returned = taken_apart(output)
         except Exception as error:  # what depends on values, or has no way to run without
             made = self._as_observed(tensors, error)
         outputs = [each for each in made if isinstance(each, Tensor)]
         if len(outputs) < len(made):
             raise NotCapturedError(f"{type(self.part).__name__} returns symbolic numbers")
         self.writes = before != [each._version for each in tensors]
+        memory = {each.untyped_storage()._cdata for each in tensors}
+        self.shares = self.assumed or any(each.untyped_storage()._cdata in memory for each in outputs)
         # What an operator returns may not be what it was given.
         return [each.clone() if any(each is other for other in tensors) else each for each in outputs]
 
@@ -85,6 +100,9 @@ class PartCall:
         if self._observed is None:
             raise error
         given, returned = self._observed
+        refuse_strangers(returned, f"{type(self.part).__name__} returns")
+        if numbers_in(returned):
+            raise NotCapturedError(f"{type(self.part).__name__} returns numbers that depend on values")
         sizes = [tuple(each.shape) for each in taken_apart(given)[0] if isinstance(each, Tensor)]
         outputs, self.returned = taken_apart(returned)
         self.assumed = True
@@ -180,6 +198,7 @@ class _StandIn(nn.Module):
 
 def _recording(part: nn.Module, calls: list[PartCall], observed: Iterator[tuple[Any, Any]]) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
+        refuse_strangers((args, kwargs), f"{type(part).__name__} is given")
         leaves, given = taken_apart((args, kwargs))
         made = PartCall(part, leaves, given, next(observed, None))
         calls.append(made)
@@ -198,7 +217,7 @@ def as_call(graph: fx.Graph, node: fx.Node, call: PartCall, names: Mapping[int, 
     args, kwargs = call.given.with_leaves([next(waiting[each]) for each in call.order])
     with graph.inserting_before(node):
         made = graph.create_node("call_module", names[id(call.part)], args, kwargs)
-        made.meta = {**node.meta, "writes": call.writes}
+        made.meta = {**node.meta, "writes": call.writes, "shares": call.shares}
         whole = len(node.meta["val"]) == 1 and call.returned == taken_apart(node.meta["val"][0])[1]
         if whole:
             made.meta["val"] = node.meta["val"][0]

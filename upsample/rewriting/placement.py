@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
 from types import MethodType, ModuleType
@@ -18,13 +18,12 @@ from upsample.rewriting.capture import Captured
 from upsample.rewriting.parts import NotCapturedError, UnassumedError
 from upsample.rewriting.proof import difference
 from upsample.rewriting.structure import mapped, taken_apart, tensors
-
-PLAIN = (bool, int, float, str, type(None))
+from upsample.rewriting.unchanged import Unchanged
 
 Check = Callable[..., bool]
 
-KNOWN = {"math": math, "torch": torch}
-"""What printed conditions may name."""
+REPLICATE = "_replicate_for_data_parallel"
+"""What torch calls to copy a module with all its attributes, of which the forward pass is another module's."""
 
 
 class Followed:
@@ -55,15 +54,13 @@ class Followed:
         self._given, self._returned = captured.given, captured.returned
         self._kinds = [(each.dtype, each.device.type, each.dim()) for each in captured.example]
         self._source = guard_source(captured, conditions)
-        self._fits: Check = eval(self._source, dict(KNOWN))
+        self._fits: Check = _check(self._source)
         code = graph.python_code("self")
         self._code, self._names = code.src, dict(code.globals)
         self._run = _function(self._code, self._names)
         self.parts = {**rows, **captured.constants}
-        assigned = {(part, name) for part, name, _ in captured.assigned}
-        self._state = [each for each in _state(module, inner) if each[:2] not in assigned]
-        self._places = list(_places(module, inner))
-        self._hooked = list(inner)
+        assigned = [(part, name) for part, name, _ in captured.assigned]
+        self._unchanged = Unchanged(module, {**dict.fromkeys(inner), **dict.fromkeys(captured.read)}, assigned)
         self._outputs, self._assigned = captured.outputs, captured.assigned
         self._differences: dict[str, float] | None = None
         self._name = ""
@@ -119,24 +116,29 @@ class Followed:
             return False
         if not self._fits(*(side for each in leaves for side in each.shape)):
             return False
-        if any(vars(part).get(name) != value for part, name, value in self._state):
-            return False
-        if any(parent._modules.get(name) is not part for parent, name, part in self._places):
-            return False
-        return not any(part._forward_hooks or part._forward_pre_hooks for part in self._hooked)
+        return self._unchanged.holds()
 
     def make(self) -> None:
         """Take the place of the module's own."""
         vars(self._module).update(self.parts)
         vars(self._module)["forward"] = self.forward
+        vars(self._module)[REPLICATE] = self.replica
 
     def take_back(self) -> None:
         """Leave it to the module's own."""
-        for name in self.parts:
-            vars(self._module).pop(name, None)
-        vars(self._module).pop("forward", None)
+        self._removed_from(self._module)
+
+    def replica(self) -> nn.Module:
+        """A copy with other parameters, as ``DataParallel`` makes one for each device; it runs its own Python."""
+        made: nn.Module = nn.Module._replicate_for_data_parallel(self._module)
+        self._removed_from(made)
+        return made
+
+    def _removed_from(self, module: nn.Module) -> None:
+        for name in (*self.parts, "forward", REPLICATE):
+            vars(module).pop(name, None)
         if self._own is not None:
-            vars(self._module)["forward"] = self._own
+            vars(module)["forward"] = self._own
 
     def __getstate__(self) -> dict[str, Any]:
         modules = {name: each.__name__ for name, each in self._names.items() if isinstance(each, ModuleType)}
@@ -147,7 +149,7 @@ class Followed:
         vars(self).update(state)
         modules, others = state["_names"]
         self._names = {**others, **{name: import_module(path) for name, path in modules.items()}}
-        self._run, self._fits = _function(self._code, self._names), eval(self._source, dict(KNOWN))
+        self._run, self._fits = _function(self._code, self._names), _check(self._source)
 
 
 @cache
@@ -168,18 +170,15 @@ def _function(source: str, names: Mapping[str, Any]) -> Callable[..., Any]:
     return run
 
 
-def _state(module: nn.Module, inner: set[nn.Module]) -> Iterator[tuple[nn.Module, str, Any]]:
-    """The settings of modules that what they do may depend on."""
-    for part in (module, *inner):
-        for name, value in vars(part).items():
-            plain = value if isinstance(value, tuple) else (value,)
-            if not name.startswith("_") and all(type(each) in PLAIN for each in plain):
-                yield part, name, value
+def _check(source: str) -> Check:
+    # Which sizes that are computed are printed with.
+    check: Check = eval(source, {"math": math, "torch": torch})
+    return check
 
 
-def _places(module: nn.Module, inner: set[nn.Module]) -> Iterator[tuple[nn.Module, str, nn.Module]]:
-    for part in (module, *inner):
-        yield from ((part, name, child) for name, child in part._modules.items() if child in inner)
+def right_for_example(captured: Captured) -> bool:
+    """Whether a graph is right for the sizes that it was recorded with, of which some may have been doubled for it."""
+    return _check(guard_source(captured))(*(side for each in captured.example for side in each.shape))
 
 
 def guard_source(captured: Captured, conditions: Sequence[sympy.Basic] = ()) -> str:

@@ -11,13 +11,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from upsample.exact.exact_form import ExactForm, Row, recording
+from upsample.exact.exact_form import ExactForm, Row, exporting, in_graph_of_values, recording
+from upsample.exact.seen import Seen, all_still, transformed
 from upsample.rewriting.steps import Linear
 
 Split = list[tuple[int, int, ExactForm | None]]
 """Layers from the first to before the last, and the form that takes their place if they are not left as they are."""
-
-Known = tuple[Tensor, int, torch.dtype, torch.device]
 
 
 class GivenRow(nn.Module):
@@ -40,7 +39,7 @@ class GivenRow(nn.Module):
         ]
         # A tuple hides modules from torch: their parameters are not this one's.
         self._hidden = (Row(*layers),)
-        self._seen: tuple[Known, ...] | None = None
+        self._seen: tuple[Seen, ...] | None = None
         self.parts = nn.ModuleList()
         self.split([(0, len(links), None)])
 
@@ -60,31 +59,30 @@ class GivenRow(nn.Module):
         self.parts = nn.ModuleList(form if form is not None else nn.Identity() for _, _, form in parts)
 
     def forward(self, input: Tensor, *given: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        wanted = torch.is_grad_enabled() and any(each.requires_grad for each in given)
-        if wanted and not torch.compiler.is_dynamo_compiling():
+        wanted = transformed(given) or (torch.is_grad_enabled() and any(each.requires_grad for each in given))
+        if exporting() or in_graph_of_values() or (wanted and not torch.compiler.is_dynamo_compiling()):
             with self._lent(given):
-                return self._run(input, given, size)
-        if not recording():
-            self.follow(given)
-        return self._run(input, given, size)
+                return self._run(input, size)
+        self.follow(given, wanted)
+        output = self._run(input, size)
+        if wanted:
+            # What was computed from parameters holds their history.
+            for layer, name, _, _ in self._bound:
+                layer._parameters[name] = layer._parameters[name].detach()  # type: ignore[union-attr, assignment]
+        return output
 
-    def _run(self, input: Tensor, given: Sequence[Tensor], size: Sequence[int] | None) -> Tensor:
+    def _run(self, input: Tensor, size: Sequence[int] | None) -> Tensor:
         for (first, last), part in zip(self._order, self.parts, strict=True):
-            if isinstance(part, ExactForm):
-                input = part(input, size)
-            elif recording():
-                input = self._called(input, given, first, last, size)
-            else:
-                input = Row(*self.layers[first:last])(input, size)
-            size = None
+            row = part if isinstance(part, ExactForm) else Row(*self.layers[first:last])
+            input, size = row(input, size), None
         return input
 
     @contextmanager
     def _lent(self, given: Sequence[Tensor]) -> Iterator[None]:
-        """Have the layers use these parameters for one call, through which gradients reach them."""
+        """With parameters that stand for a call's in what is recorded, and are worth nothing after it."""
         before = [layer._parameters[name] for layer, name, _, _ in self._bound]
-        self._bind(given)
         try:
+            self._bind(given)
             yield
         finally:
             for (layer, name, _, _), own in zip(self._bound, before, strict=True):
@@ -92,48 +90,45 @@ class GivenRow(nn.Module):
 
     def refresh(self, given: Sequence[Tensor]) -> None:
         """Bring the kernels up to date where they are, for code that was compiled with them."""
-        before = self._seen
-        self.follow(given)
-        if self._seen is before:
+        if self._seen is not None and all_still(self._seen, given):
             return
-        for form in self.parts:
-            if isinstance(form, ExactForm):
-                kept = dict(form.named_buffers(recurse=False))
-                form.refresh()
-                for name, buffer in kept.items():
-                    form._buffers[name] = buffer.copy_(form._buffers[name])  # type: ignore[arg-type]
+        forms = [part for part in self.parts if isinstance(part, ExactForm)]
+        kept = [(form, dict(form.named_buffers(recurse=False))) for form in forms]
+        self.follow(given)
+        for form, buffers in kept:
+            for name, buffer in buffers.items():
+                form._buffers[name] = buffer.copy_(form._buffers[name])  # type: ignore[arg-type]
 
-    def follow(self, given: Sequence[Tensor]) -> None:
+    @torch.compiler.disable  # type: ignore[untyped-decorator]
+    def follow(self, given: Sequence[Tensor], wanted: bool = False) -> None:
         """Give the layers their parameters, if they are not what they were."""
-        now = tuple((each, 0 if each.is_inference() else each._version, each.dtype, each.device) for each in given)
-        if self._seen is None or not all(map(_same, self._seen, now)):
+        if not wanted and self._seen is not None and all_still(self._seen, given):
+            return
+        if wanted:
             self._bind(given)
-            self._seen = now
+            self._seen = None
+            return
+        # What is kept may come to be used where gradients are wanted.
+        with torch.inference_mode(False), torch.no_grad():
+            self._bind(given)
+        self._seen = tuple(map(Seen, given))
+        for part in self.parts:
+            if isinstance(part, ExactForm):
+                # Compiled code, which does not look by itself, has this one called as it is.
+                part.refresh()
 
     def _bind(self, given: Sequence[Tensor]) -> None:
         for layer, name, places, make in self._bound:
             layer._parameters[name] = make(*(given[place] for place in places))  # type: ignore[assignment]
-
-    def _called(
-        self, input: Tensor, given: Sequence[Tensor], first: int, last: int, size: Sequence[int] | None
-    ) -> Tensor:
-        """The same in a way that can be recorded."""
-        for layer in self.layers[first:last]:
-            own = {
-                name: make(*(given[place] for place in places))
-                for one, name, places, make in self._bound
-                if one is layer
-            }
-            input = torch.func.functional_call(layer, own, input) if own else Row(layer)(input, size)
-        return input
 
     def __getstate__(self) -> dict[str, Any]:
         # It may hold tensors that were computed, which cannot be copied.
         return {**super().__getstate__(), "_seen": None}  # type: ignore[no-untyped-call]
 
 
-def _same(one: Known, other: Known) -> bool:
-    return one[0] is other[0] and one[1:] == other[1:]
+def added_to(total: Tensor, more: Tensor) -> Tensor:
+    """The sum, written into the first, which nobody else has, where that is nothing that is recorded."""
+    return total + more if recording() or transformed([total, more]) else total.add_(more)
 
 
 class AddedTo(nn.Module):
@@ -154,7 +149,7 @@ class AddedInPlace(AddedTo):
         made = self.row(input, size)
         if made.shape != other.shape or made.dtype != other.dtype:
             return made + other  # type: ignore[no-any-return]
-        return made.add_(other)  # type: ignore[no-any-return]
+        return added_to(made, other)
 
 
 class AddedByRows(AddedTo):

@@ -16,13 +16,14 @@ from upsample.rewriting.choice import Chooser
 from upsample.rewriting.duplicate import left_as_it_was
 from upsample.rewriting.observe import Scope
 from upsample.rewriting.parts import Calls, NotCapturedError, watched
-from upsample.rewriting.placement import Followed
+from upsample.rewriting.placement import Followed, right_for_example
 from upsample.rewriting.recorder import Recorder
 from upsample.rewriting.report import SiteReport
 from upsample.rewriting.search import find
 from upsample.rewriting.sites import Site
-from upsample.rewriting.structure import mapped, tensors
+from upsample.rewriting.structure import mapped, taken_apart, tensors
 from upsample.rewriting.substitution import Chosen, Measured, inputs_of, substitute
+from upsample.rewriting.unchanged import hooked
 
 
 @dataclass
@@ -79,7 +80,8 @@ class Recorded:
                 made = self._run(*again)
             expected = list(tensors(output))
             apart = proof.difference(expected, [each for each in made if isinstance(each, Tensor)])
-            if not apart <= proof.tolerance(expected):
+            whole = self._whole(made)
+            if not apart <= proof.tolerance(expected) or taken_apart(whole)[1] != taken_apart(output)[1]:
                 raise NotCapturedError("the record has another output")
         except NotCapturedError as error:
             self.why_not = f"its forward pass cannot be recorded: {error}."
@@ -91,12 +93,15 @@ class Recorded:
         for part in (self.module, *self.scope.inner):
             if isinstance(part, torch.jit.ScriptModule):
                 raise NotCapturedError("it is a torch.jit module: rewrite before it is scripted")
-            if part is not self.module and (part._forward_hooks or part._forward_pre_hooks):
+            if part is not self.module and hooked(part):
                 raise NotCapturedError(f"{type(part).__name__} in it has hooks")
             if isinstance(getattr(part.forward, "__self__", None), Followed):
                 raise NotCapturedError("it has been rewritten already")
         with left_as_it_was(self.module):
             self.captured = capture(self.module, self.scope.inner, args, kwargs, calls)
+            if not right_for_example(self.captured):
+                # As where a batch of one goes with another of several.
+                self.captured = capture(self.module, self.scope.inner, args, kwargs, calls, doubled=False)
         own = {(part, name) for part, name, _ in self.captured.assigned}
         for part, name in self.changed:
             if part in (self.module, *self.scope.inner) and (part, name) not in own:
@@ -116,6 +121,11 @@ class Recorded:
         made: tuple[Any, ...] = interpreter.run(*tensors((args, kwargs)))
         self.seen = interpreter.seen
         return made[: self.captured.outputs]
+
+    def _whole(self, made: tuple[Any, ...]) -> Any:
+        """The output that a run of the graph has, whose texts and numbers must be those of the module as well."""
+        assert self.captured is not None
+        return self.captured.returned.with_leaves(list(made))
 
     def choose(self, chooser: Chooser) -> list[SiteReport]:
         """Decide on every site, and put what was chosen in place."""

@@ -66,7 +66,8 @@ class _Look:
             return None
         if len(parts) > 1 and root.layer.groups > 1:
             return None
-        nodes.sort(key=self._order.__getitem__)
+        # A value may stand on both sides of a sum, or twice side by side.
+        nodes = sorted(dict.fromkeys(nodes), key=self._order.__getitem__)
         zeros = tuple(zero for each in nodes if isinstance(made := self.step(each), Same) for zero in made.zeros)
         site = Site(nodes, sorted(parts, key=lambda part: not part.grows), zeros=zeros)
         if len(parts) == 1:
@@ -253,14 +254,44 @@ class _Look:
 
     def _undisturbed(self, site: Site) -> bool:
         """Whether nobody writes into what a site is given, which it comes to read later than before."""
-        own, end = set(site.nodes), self._order[site.nodes[-1]]
-        for start in (*(part.start for part in site.parts), *([site.other] if site.other is not None else [])):
-            for user in start.users:
-                if user not in own and self._order[user] < end and (writes(user) or user.meta.get("writes")):
+        own = set(site.nodes)
+        if any(part.start in own for part in site.parts):
+            return False
+        given = {each for node in own for each in node.all_input_nodes if each not in own}
+        memory = frozenset[fx.Node]().union(*map(self._memory, given))
+        first, last = (self._order[site.nodes[end]] for end in (0, -1))
+        for node, place in self._order.items():
+            if first < place < last and node not in own and (writes(node) or node.meta.get("writes")):
+                into = node.all_input_nodes if node.op == "call_module" else node.all_input_nodes[:1]
+                if not memory.isdisjoint(frozenset[fx.Node]().union(*map(self._memory, into))):
                     return False
-            if start in own:
-                return False
         return not any(writes(node) and len(node.all_input_nodes[0].users) > 1 for node in own)
+
+    def _memory(self, node: fx.Node) -> frozenset[fx.Node]:
+        """The values whose memory a value may lie in: views share it, and so may whatever is not known here."""
+        found: set[fx.Node] = set()
+        waiting = [node]
+        while waiting:
+            each = waiting.pop()
+            shared = self._shares(each)
+            waiting += shared
+            if not shared:
+                found.add(each)
+        return frozenset(found)
+
+    def _shares(self, node: fx.Node) -> list[fx.Node]:
+        """What a value may share its memory with."""
+        schema = getattr(node.target, "_schema", None)
+        made = self.step(node)
+        if node.op == "call_module":
+            return node.all_input_nodes if node.meta.get("shares", True) else []
+        if writes(node) or isinstance(made, Same):
+            return node.all_input_nodes[:1]
+        if isinstance(made, Linear | Joined | Pointwise):
+            return []
+        if schema is not None and not any(each.alias_info for each in schema.returns):
+            return []
+        return node.all_input_nodes
 
 
 def _dense(layer: nn.Conv2d) -> bool:

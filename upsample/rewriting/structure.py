@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, fields, is_dataclass
+from enum import Enum
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 Leaf = Tensor | torch.SymInt
 
@@ -22,6 +23,10 @@ class Place:
     """Where the leaf of this number belongs."""
 
     number: int
+
+
+class Sides(tuple[Any, ...]):
+    """A ``torch.Size`` of which not all sides are numbers."""
 
 
 @dataclass(frozen=True)
@@ -60,9 +65,11 @@ def mapped(value: Any, change: Callable[[Any], Any]) -> Any:
         return pairs if type(value) is dict else _refilled(value, pairs)
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*(mapped(each, change) for each in value))
-    if isinstance(value, list | tuple) and type(value) in (list, tuple, torch.Size):
-        kind = tuple if isinstance(value, torch.Size) else type(value)
-        return kind(mapped(each, change) for each in value)
+    if type(value) in (torch.Size, Sides):
+        sides = [mapped(each, change) for each in value]
+        return torch.Size(sides) if all(type(each) is int for each in sides) else Sides(sides)
+    if type(value) in (list, tuple):
+        return type(value)(mapped(each, change) for each in value)
     if is_dataclass(value) and not isinstance(value, type | Place):
         same = copy(value)
         for each in fields(value):
@@ -76,6 +83,31 @@ def _refilled(value: Mapping[Any, Any], pairs: dict[Any, Any]) -> Any:
     for key, each in pairs.items():
         same[key] = each
     return same
+
+
+OF_TORCH = (torch.dtype, torch.device, torch.layout, torch.memory_format)
+CONSTANTS = (bool, int, float, complex, str, bytes, type(None), Enum, *OF_TORCH)
+
+
+def stranger(value: Any) -> str | None:
+    """The class of what a value holds besides tensors, sizes and constants: it may hold tensors, or change; or None."""
+    found: list[str] = []
+
+    def look(each: Any) -> Any:
+        known = isinstance(each, (Tensor, torch.SymInt, Place, *CONSTANTS))
+        if not known and (not callable(each) or isinstance(each, nn.Module)):
+            found.append(type(each).__name__)
+        return each
+
+    mapped(value, look)
+    return found[0] if found else None
+
+
+def numbers_in(value: Any) -> list[Any]:
+    """The numbers and texts in a value; a missing one is none."""
+    found: list[Any] = []
+    mapped(value, lambda each: found.append(each) if isinstance(each, bool | int | float | complex | str) else None)
+    return found
 
 
 def tensors(value: Any) -> Iterator[Tensor]:

@@ -11,8 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
-from upsample.exact.exact_form import recording
-from upsample.rewriting.rows import AddedTo, GivenRow
+from upsample.rewriting.rows import AddedTo, GivenRow, added_to
 from upsample.rewriting.sites import Function, Part, Site
 from upsample.rewriting.steps import Given, Linear, step
 from upsample.rewriting.vocabulary import IN_PLACE, operation, shape_of, writes
@@ -118,22 +117,15 @@ def write(graph: fx.Graph, terms: Sequence[Term], names: Sequence[str], value: V
     """Write the sum of terms where the graph is being written; ``names`` are those of their rows."""
     total: fx.Node | None = None
     for term, name in zip(terms, names, strict=True):
-        if len(term.parts) == 1:
+        if len(term.parts) == 1 and len(term.links) == len(term.parts[0].row):
             given = _started(graph, term.parts[0], value)
         else:
             each = [_grown(graph, part, value) for part in term.parts]
             given = graph.call_function(torch.cat, (each, 1))
         made = _called(graph, name, term.links, given, value)
-        total = made if total is None else graph.call_function(plus, (total, made))
+        total = made if total is None else graph.call_function(added_to, (total, made))
     assert total is not None
     return total
-
-
-def plus(one: Tensor, other: Tensor) -> Tensor:
-    """The sum, written into the first, which is nobody else's, where no history has to be kept."""
-    if recording() or (torch.is_grad_enabled() and (one.requires_grad or other.requires_grad)):
-        return one + other
-    return one.add_(other)
 
 
 def write_sum(graph: fx.Graph, site: Site, name: str, value: Value) -> fx.Node:
@@ -194,7 +186,7 @@ def _again(graph: fx.Graph, node: fx.Node, input: fx.Node, given: fx.Node, value
     def there(each: fx.Node) -> Any:
         return given if each is input else value(each)
 
-    args, kwargs = fx.map_arg(node.args, there), fx.map_arg(dict(node.kwargs), there)
+    args, kwargs = fx.map_arg(node.args, there), dict(fx.map_arg(dict(node.kwargs), there))
     target: Any = node.target
     if writes(node):
         kwargs.pop("inplace", None)
