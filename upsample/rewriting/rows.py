@@ -88,15 +88,18 @@ class GivenRow(nn.Module):
         """Give the layers their parameters, if they are not what they were."""
         if not wanted and self._seen is not None and all_still(self._seen, given):
             return
-        # What is kept may come to be used where gradients are wanted.
-        with torch.inference_mode(torch.is_inference_mode_enabled() and wanted):
+        if wanted:
             self._bind(given)
-        self._seen = None if wanted else tuple(map(Seen, given))
-        if not wanted:
-            # Compiled code, which does not look by itself, has this one called as it is.
-            for part in self.parts:
-                if isinstance(part, ExactForm):
-                    part.refresh()
+            self._seen = None
+            return
+        # What is kept may come to be used where gradients are wanted.
+        with torch.inference_mode(False), torch.no_grad():
+            self._bind(given)
+        self._seen = tuple(map(Seen, given))
+        for part in self.parts:
+            if isinstance(part, ExactForm):
+                # Compiled code, which does not look by itself, has this one called as it is.
+                part.refresh()
 
     def _bind(self, given: Sequence[Tensor]) -> None:
         for layer, name, places, make in self._bound:

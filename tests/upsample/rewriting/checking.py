@@ -1,4 +1,4 @@
-"""A forward pass before and after it is rewritten: the same output and the same gradients, whichever form is fastest."""
+"""A forward pass before and after it is rewritten: the same output and gradients, whichever form is the fastest."""
 
 from __future__ import annotations
 
