@@ -64,14 +64,16 @@ def test_kernels_made_without_gradients_serve_with_them() -> None:
     assert x.grad is not None
 
 
+@pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
 def test_derivatives_along_a_direction_of_the_weights() -> None:
     network, faster = beside()
     weights = {name: each.detach() for name, each in network.named_parameters()}
 
     def along(module: nn.Module) -> Any:
-        return torch.func.jvp(
-            lambda own: torch.func.functional_call(module, own, given(SHAPES)), (weights,), (weights,)
-        )
+        def called(own: Any) -> Any:
+            return torch.func.functional_call(module, own, given(SHAPES))
+
+        return torch.func.jvp(called, (weights,), (weights,))
 
     torch.testing.assert_close(along(faster), along(network))
     assert_equal(network, faster)
@@ -81,8 +83,10 @@ def test_many_networks_at_once() -> None:
     network, faster = beside()
     stacked = {name: torch.stack([each, 2 * each, -each]).detach() for name, each in network.named_parameters()}
 
+    inputs = given(SHAPES)
+
     def all_of(module: nn.Module) -> Any:
-        return torch.vmap(lambda own: torch.func.functional_call(module, own, given(SHAPES)))(stacked)
+        return torch.vmap(lambda own: torch.func.functional_call(module, own, inputs))(stacked)
 
     torch.testing.assert_close(all_of(faster), all_of(network))
     with torch.no_grad():

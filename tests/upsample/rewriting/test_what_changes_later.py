@@ -158,7 +158,7 @@ def test_what_else_a_call_returns_is_its_own() -> None:
     assert torch.equal(faster(input)[1].tensor, input + 1)
 
 
-@pytest.mark.parametrize("returns", [lambda x: (x, float(x.mean())), lambda x: (x, int((x > 0).sum()) % 3)])
+@pytest.mark.parametrize("returns", [lambda x: (x, float(x.detach().mean())), lambda x: (x, int((x > 0).sum()) % 3)])
 def test_a_part_that_returns_numbers_of_its_own(returns: Any) -> None:
     class Counts(nn.Module):
         def forward(self, x: Tensor) -> Any:
@@ -179,10 +179,10 @@ def test_a_part_that_returns_numbers_of_its_own(returns: Any) -> None:
     [
         lambda x: x[:, :1].clamp_(max=100.0),
         lambda x: x.view(-1).clamp_(max=100.0),
-        lambda x: x.chunk(2, 1)[1].transpose(2, 3).clamp_(max=100.0),
+        lambda x: x[:, 2:].transpose(2, 3).clamp_(max=100.0),
         lambda x: F.hardtanh_(x, -100.0, 100.0),
     ],
-    ids=["slice", "view", "chunk", "itself"],
+    ids=["slice", "view", "turned", "itself"],
 )
 def test_what_was_upsampled_may_be_written_to_before_it_is_convolved(write: Any) -> None:
     """In the example nothing changes by it."""
