@@ -65,6 +65,7 @@ def test_kernels_made_without_gradients_serve_with_them() -> None:
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit.script:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:`torch.jit.script` is deprecated")
 def test_derivatives_along_a_direction_of_the_weights() -> None:
     network, faster = beside()
     weights = {name: each.detach() for name, each in network.named_parameters()}
