@@ -30,8 +30,8 @@ class PolyphaseForm(ExactForm):
         vertical, horizontal = (all_phases(axis, axis.origin) for axis in self.normal.axes)
         self._along = vertical, horizontal
 
-    def _fits(self, input: Tensor) -> bool:
-        return bool(input.shape[2] >= self.vertical.least and input.shape[3] >= self.horizontal.least)
+    def fits(self, height: int, width: int) -> bool:
+        return bool(height >= self.vertical.least and width >= self.horizontal.least)
 
     def _weights(self) -> dict[str, Tensor]:
         kernels = self._kernels()

@@ -17,11 +17,7 @@ from torch.export import Dim, ExportedProgram, export
 from upbench.onnx_files.function_rules import FUNCTION_RULES
 from upbench.onnx_files.layer_rules import LAYER_RULES
 from upbench.onnx_files.symbols import expression
-from upbench.onnx_files.writer import NotWrittenError, Writer, Written
-
-Dynamic = Sequence[bool]
-"""Which dimensions of an input have a size that is not known."""
-
+from upbench.onnx_files.writer import Dynamic, NotWrittenError, Writer, Written
 
 def written(
     module: nn.Module, inputs: Sequence[Tensor], dynamic: Sequence[Dynamic], opset: int, prefix: str

@@ -5,7 +5,7 @@ Sizes are written relative to the tensor that they are about, so that hardly any
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,6 +43,9 @@ class Written:
     output: ir.Value
     constants: list[ir.Value]
 
+
+Dynamic = Sequence[bool]
+"""Which dimensions of an input have a size that is not known."""
 
 Rule = Callable[["Writer", fx.Node], Any]
 

@@ -1,0 +1,79 @@
+"""A file that comes to stand in its place only when it is whole: with its weights beside it, if they were so before."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import onnx
+import onnx_ir as ir
+
+from upbench.errors import UsageError
+from upbench.onnx_files.reading import external_files
+from upbench.wording import say
+
+
+def check_output(source: Path, output: Path, model: ir.Model, overwrite: bool) -> None:
+    """See whether a file may be written there.
+
+    Raises:
+        UsageError: it is a folder, or what is read.
+    """
+    if output.is_dir():
+        raise UsageError(str(say("{file} is a folder, and no name of a file.", file=str(output))))
+    if _same(source, output) and not overwrite:
+        raise UsageError(str(say("{file} is the file that is read: --force overwrites it.", file=str(output))))
+    if any(_same(each, output) for each in external_files(model)):
+        raise UsageError(str(say("{file} holds weights of the file that is read.", file=str(output))))
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.exists() and other.exists() and one.samefile(other)
+
+
+@contextmanager
+def beside(output: Path) -> Iterator[Path]:
+    """A folder beside a file that is to be written, which is gone afterwards."""
+    output.parent.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def save(model: ir.Model, output: Path, folder: Path) -> Path:
+    """Write a model into a folder under the names that it will have beside ``output``; the model's own file.
+
+    Raises:
+        onnx.checker.ValidationError: it breaks a rule of ONNX.
+    """
+    file = folder / output.name
+    if external_files(model):
+        data = f"{output.name}.data"
+        if (output.parent / data).exists():
+            # It may belong to the file that is read, or to one that stays if this one is not finished.
+            data = f"{output.name}.{_digest(model)}.data"
+        ir.save(model, file, external_data=data)
+    else:
+        ir.save(model, file)
+    onnx.checker.check_model(str(file))
+    return file
+
+
+def _digest(model: ir.Model) -> str:
+    names = " ".join(sorted(model.graph.initializers))
+    return hashlib.sha256(f"{names}{os.getpid()}".encode()).hexdigest()[:8]
+
+
+def put(file: Path, output: Path) -> None:
+    """Move a model to its place, its weights first."""
+    for each in file.parent.iterdir():
+        if each != file:
+            os.replace(each, output.parent / each.name)
+    os.replace(file, output)
