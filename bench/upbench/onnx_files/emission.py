@@ -19,6 +19,7 @@ from upbench.onnx_files.layer_rules import LAYER_RULES
 from upbench.onnx_files.symbols import expression
 from upbench.onnx_files.writer import Dynamic, NotWrittenError, Writer, Written
 
+
 def written(
     module: nn.Module, inputs: Sequence[Tensor], dynamic: Sequence[Dynamic], opset: int, prefix: str
 ) -> Written:
@@ -53,7 +54,9 @@ def _recorded(module: nn.Module, inputs: Sequence[Tensor], dynamic: Sequence[Dyn
         first = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise NotWrittenError(f"it cannot be recorded: {first}") from error
     placeholders = {node.name: node for node in program.graph.nodes if node.op == "placeholder"}
-    users = [placeholders[spec.arg.name] for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"]
+    users = [
+        placeholders[spec.arg.name] for spec in program.graph_signature.input_specs if spec.kind.name == "USER_INPUT"
+    ]
     for node, unknown in zip(users, dynamic, strict=True):
         for size, there in zip(node.meta["val"].shape, unknown, strict=True):
             if there and expression(size).is_number:

@@ -1,4 +1,4 @@
-"""What a model is called with: arrays of a user's, or random ones of the sizes that its file asks for; and other sizes."""
+"""What a model is called with: a user's arrays, or random ones of the sizes that its file asks for; and other sizes."""
 
 from __future__ import annotations
 

@@ -121,14 +121,18 @@ class _Work:
             translated = translate(self._model, shapes, observing.seen(self._model, shapes, self._feeds))
         except EngineError as error:
             sizes = ", ".join(f"{name} {_spelt(array.shape)}" for name, array in self._feeds.items())
-            words = say("{file} cannot be run on {inputs}. {error}", file=str(self._source), inputs=sizes, error=str(error))
+            words = say(
+                "{file} cannot be run on {inputs}. {error}", file=str(self._source), inputs=sizes, error=str(error)
+            )
             raise ModelFileError(str(words)) from error
         if translated.subgraphs:
             names = ", ".join(dict.fromkeys(translated.subgraphs))
             self._notes.append(say("Left alone within branches, loops and functions: {names}.", names=names))
         sites, replacements = self._chosen(translated)
         if not replacements:
-            nothing = say("No site of it is certainly faster in another form.") if sites else say("Nothing is upsampled.")
+            nothing = (
+                say("No site of it is certainly faster in another form.") if sites else say("Nothing is upsampled.")
+            )
             return self._outcome(sites, (), False, nothing)
         for each in replacements:
             each.put(self._model.graph)
@@ -221,5 +225,3 @@ def _name(own: Recording, site: Site) -> str:
 
 def _spelt(shape: Sequence[int]) -> str:
     return "×".join(map(str, shape)) or "()"
-
-

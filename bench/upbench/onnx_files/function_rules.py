@@ -100,7 +100,9 @@ def _arithmetic(kind: str) -> Rule:
             raise NotWrittenError("arithmetic of another kind")
         both = given["self"], given["other"]
         like = next(each for each in both if isinstance(each, fx.Node))
-        return own.op(kind, *(own.value(each) if isinstance(each, fx.Node) else own.scalar(each, like) for each in both))
+        return own.op(
+            kind, *(own.value(each) if isinstance(each, fx.Node) else own.scalar(each, like) for each in both)
+        )
 
     return write
 

@@ -1,7 +1,7 @@
 """What a graph computes of its own sizes: small tensors of numbers that follow from shapes and constants.
 
-``Resize`` is often told its output's size by a chain of ``Shape``, ``Gather``, ``Mul`` and ``Concat``. What such a chain
-yields is a term, such as ``2*H``, from which the factor follows.
+``Resize`` is often told its output's size by a chain of ``Shape``, ``Gather``, ``Mul`` and ``Concat``. What such a
+chain yields is a term, such as ``2*H``, from which the factor follows.
 """
 
 from __future__ import annotations

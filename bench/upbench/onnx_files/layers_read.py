@@ -1,4 +1,4 @@
-"""The operators of ONNX that are linear layers, as ATen's: where both compute the same, and why others are left alone."""
+"""The operators of ONNX that are linear layers, as ATen's where both compute the same; others are left alone."""
 
 from __future__ import annotations
 

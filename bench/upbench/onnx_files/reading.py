@@ -52,7 +52,8 @@ def read(path: Path) -> ir.Model:
 
 def opset_of(model: ir.Model) -> int:
     """The version of ONNX's own operators that a model uses; 0 if it uses none."""
-    return model.opset_imports.get("", model.opset_imports.get("ai.onnx", 0))
+    imported: dict[str, int] = model.opset_imports
+    return imported.get("", imported.get("ai.onnx", 0))
 
 
 def external_files(model: ir.Model) -> set[Path]:
@@ -71,7 +72,7 @@ def _refuse_old(model: ir.Model, file: str) -> None:
         raise ModelFileError(str(say("{file} uses no operators of ONNX itself.", file=file)))
     if opset < LEAST_OPSET:
         old = say(
-            "{file} uses opset {opset}, and files are rewritten from opset {least} on: onnx.version_converter raises it.",
+            "{file} uses opset {opset}, and files are rewritten from {least} on: onnx.version_converter raises it.",
             file=file,
             opset=opset,
             least=LEAST_OPSET,

@@ -1,4 +1,4 @@
-"""A site of a file as small models, its own operators or what could take their place, timed in the runtimes asked for."""
+"""A site of a file as small models, of its own operators or of what could take their place, in the runtimes for it."""
 
 from __future__ import annotations
 
@@ -126,7 +126,7 @@ class InRuntimes:
     def _flags(self, inputs: Sequence[Tensor]) -> list[Dynamic]:
         assert self.site is not None
         own = self.site.example
-        exact = [dynamic(node) for node in self.site.inputs if isinstance(node.meta.get("val"), Tensor)]
+        exact: list[Dynamic] = [dynamic(node) for node in self.site.inputs if isinstance(node.meta.get("val"), Tensor)]
         if len(own) == len(inputs) and all(one is other for one, other in zip(own, inputs, strict=True)):
             return exact
         # A part of the site, whose sizes are as unknown as what it is made from.
@@ -135,9 +135,7 @@ class InRuntimes:
         return [union if each.dim() == 4 else [False] * each.dim() for each in inputs]
 
 
-def alone(
-    made: Written, inputs: Sequence[Tensor], flags: Sequence[Dynamic], opset: int, ir_version: int
-) -> bytes:
+def alone(made: Written, inputs: Sequence[Tensor], flags: Sequence[Dynamic], opset: int, ir_version: int) -> bytes:
     """What was written as a model of its own."""
     for value, tensor, unknown in zip(made.inputs, inputs, flags, strict=True):
         value.type = ir.TensorType(KINDS[tensor.dtype])

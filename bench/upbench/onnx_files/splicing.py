@@ -125,7 +125,9 @@ class _Asking:
         name = f"{self._prefix}{name}"
         if name not in self._graph.initializers:
             tensor = ir.tensor(content, dtype=ir.DataType.INT64, name=name)
-            value = ir.Value(name=name, shape=ir.Shape(tensor.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+            value = ir.Value(
+                name=name, shape=ir.Shape(tensor.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+            )
             self._graph.register_initializer(value)
         return self._graph.initializers[name]
 
@@ -254,5 +256,4 @@ def remove_unread(graph: ir.Graph, nodes: Sequence[ir.Node]) -> None:
             if producer is not None:
                 waiting.append(producer)
             elif value.is_initializer() and not value.is_graph_input():
-                del graph.initializers[value.name]  # type: ignore[arg-type]
-
+                del graph.initializers[value.name]

@@ -183,5 +183,3 @@ class _Reader:
                 known = dim.value if isinstance(dim, ir.SymbolicDim) else None
                 sizes.append(self._own.symbols.size(known, actual[axis]))
         return self._own.symbols.tensor(sizes, dtype)
-
-

@@ -22,7 +22,6 @@ WHOLE = 2**63 - 1
 """As the end of a slice: to the end."""
 
 
-
 class NotWrittenError(Exception):
     """A module computes something that no operator is known for; one clause says what."""
 
@@ -101,11 +100,11 @@ class Writer:
     def _write(self, node: fx.Node) -> None:
         name = node.target._schema.name.removeprefix("aten::") if hasattr(node.target, "_schema") else ""
         name = name or getattr(node.target, "__name__", "")
-        leaves: list[Any] = []
-        fx.map_arg((node.args, node.kwargs), lambda each: leaves.append(each) or each)
+        leaves = node.all_input_nodes
         if leaves and all(isinstance(self._made.get(each), Tensor) for each in leaves):
             # What is made of constants alone is one.
             args, kwargs = fx.map_arg((node.args, node.kwargs), self._made.__getitem__)
+            assert callable(node.target)
             self._made[node] = node.target(*args, **kwargs)
             return
         rule = self._rules.get(name.rstrip("_"))
@@ -116,9 +115,7 @@ class Writer:
     def value(self, node: Any) -> ir.Value:
         """What stands for a tensor of the recorded graph."""
         made = self._made[node]
-        if isinstance(made, Tensor):
-            made = self.constant(made.contiguous().numpy())
-        return made  # type: ignore[no-any-return]
+        return self.constant(made.contiguous().numpy()) if isinstance(made, Tensor) else made
 
     def held(self, node: Any) -> Tensor | None:
         """A tensor that is a constant, or None."""
@@ -136,7 +133,9 @@ class Writer:
         if key not in self._known:
             name = f"{self._prefix}constant_{len(self._constants)}"
             tensor = ir.tensor(array, name=name)
-            made = ir.Value(name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor)
+            made = ir.Value(
+                name=name, shape=ir.Shape(array.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+            )
             self._known[key] = made
             self._constants.append(made)
         return self._known[key]
