@@ -259,7 +259,7 @@ def _terms(site: Site, measured: Measured, way: Way) -> list[Term]:
 
 
 def _rest(parts: Sequence[Part]) -> Term:
-    if len(parts) == 1 and not parts[0].grows:
+    if len(parts) == 1:
         return own_term(parts[0], biased=False)
     return joint_term(parts, biased=False)
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import onnx
 import onnx_ir as ir
 import torch
 from torch import fx
@@ -164,11 +163,11 @@ class _Work:
     def _judged(self, sites: Sequence[SiteReport], before: dict[str, engines.Loaded]) -> FileRewriting:
         settings, verdicts = self._settings, list[Verdict]()
         with rewritten_file.beside(self._output) as folder:
-            try:
-                file = rewritten_file.save(self._model, self._output, folder)
-            except onnx.checker.ValidationError as error:
-                first = str(error).strip().splitlines()[0]
-                return self._outcome(sites, (), False, say("It would break a rule of ONNX: {rule}.", rule=first))
+            file = rewritten_file.save(self._model, self._output, folder)
+            if (rule := rewritten_file.broken_rule(file)) is not None:
+                if rewritten_file.broken_rule(self._source) is None:
+                    return self._outcome(sites, (), False, say("It would break a rule of ONNX: {rule}.", rule=rule))
+                self._notes.append(say("The file breaks a rule of ONNX, and so did it before: {rule}.", rule=rule))
             for name in settings.runtimes:
                 self._progress.say(f"the whole model is compared and timed in {name}")
                 try:

@@ -145,10 +145,10 @@ class Recording:
             tensor = torch.from_numpy(np.array(constant.numpy()))
             return tensor if change is None else change(tensor).contiguous()
 
-        fake = self.symbols.tensor([int(each) for each in constant.shape.numpy()], DTYPES[constant.dtype])
-        with self.symbols.fake:
-            fake = fake if change is None else change(fake)
-        return self.made_of(make, fake, path)
+        shape = [int(each) for each in constant.shape.numpy()]
+        if change is not None:
+            shape = list(change(torch.empty(shape, device="meta")).shape)
+        return self.made_of(make, self.symbols.tensor(shape, DTYPES[constant.dtype]), path)
 
     def made_of(self, make: Callable[[], Tensor], fake: Tensor, path: str) -> fx.Node:
         """A constant that the graph reads."""
@@ -167,7 +167,7 @@ class Recording:
             return node.meta["val"]
 
         try:
-            with self.symbols.fake:
+            with self.symbols.without_values():
                 value = target(*fx.map_arg(args, fake), **fx.map_arg(kwargs, fake))
         except Exception as error:  # torch has many ways to say that shapes do not fit
             raise NotReadError("its sizes do not fit, as far as they are known before it runs.") from error

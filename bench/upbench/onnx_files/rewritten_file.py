@@ -48,11 +48,7 @@ def beside(output: Path) -> Iterator[Path]:
 
 
 def save(model: ir.Model, output: Path, folder: Path) -> Path:
-    """Write a model into a folder under the names that it will have beside ``output``; the model's own file.
-
-    Raises:
-        onnx.checker.ValidationError: it breaks a rule of ONNX.
-    """
+    """Write a model into a folder under the names that it will have beside ``output``; the model's own file."""
     file = folder / output.name
     if external_files(model):
         data = f"{output.name}.data"
@@ -62,8 +58,16 @@ def save(model: ir.Model, output: Path, folder: Path) -> Path:
         ir.save(model, file, external_data=data)
     else:
         ir.save(model, file)
-    onnx.checker.check_model(str(file))
     return file
+
+
+def broken_rule(file: Path) -> str | None:
+    """Which rule of ONNX a file breaks, in the words of its checker; None if it keeps all."""
+    try:
+        onnx.checker.check_model(str(file))
+    except (onnx.checker.ValidationError, ValueError) as error:
+        return str(error).strip().splitlines()[0].rstrip(".")
+    return None
 
 
 def _digest(model: ir.Model) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import sympy
 import torch
 from torch import Tensor
+from torch._dispatch.python import enable_python_dispatcher
 from torch._dynamo.source import ConstantSource
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv, StatelessSymbolicContext
@@ -20,7 +22,7 @@ class Symbols:
 
     def __init__(self) -> None:
         self._env = ShapeEnv(duck_shape=False)
-        self.fake = FakeTensorMode(shape_env=self._env)
+        self._fake = FakeTensorMode(shape_env=self._env)
         self._named: dict[str, Size] = {}
         self._actual: dict[sympy.Symbol, int] = {}
 
@@ -41,14 +43,21 @@ class Symbols:
         # A size of one would be taken for one that it always has.
         like = torch.empty(max(2, actual), device="meta")
         context: Any = StatelessSymbolicContext(dynamic_sizes=[DimDynamic.DYNAMIC])
-        made = self.fake.from_tensor(like, source=ConstantSource(name), symbolic_context=context).shape[0]
+        made = self._fake.from_tensor(like, source=ConstantSource(name), symbolic_context=context).shape[0]
         assert isinstance(made, torch.SymInt)
         self._actual[made.node.expr] = actual
         return made
 
+    @contextmanager
+    def without_values(self) -> Iterator[None]:
+        """Let torch's operators work on tensors without values, and on sizes that are symbols."""
+        # In C++ some of them would take a symbol for the number that it was in the example.
+        with enable_python_dispatcher(), self._fake:
+            yield
+
     def tensor(self, shape: Sequence[Size], dtype: torch.dtype) -> Tensor:
         """A tensor without values."""
-        with self.fake:
+        with self._fake:
             return torch.empty(tuple(shape), dtype=dtype)
 
     def actual(self, shape: Sequence[Size]) -> tuple[int, ...]:
