@@ -13,7 +13,6 @@ from upbench import runtimes
 from upbench.errors import UsageError
 from upbench.runtimes.onnx import session_options
 from upbench.runtimes.openvino import latency_settings
-from upbench.wording import say
 
 Array = np.ndarray[Any, Any]
 Feeds = Mapping[str, Array]
@@ -63,10 +62,7 @@ def known(names: Sequence[str]) -> tuple[str, ...]:
     """
     for name in names:
         if name not in ENGINES:
-            choices = ", ".join(ENGINES)
-            raise UsageError(
-                str(say("{name} is no runtime for ONNX files; known are {choices}.", name=name, choices=choices))
-            )
+            raise UsageError(f"{name} is no runtime for ONNX files; known are {', '.join(ENGINES)}.")
         if (missing := runtimes.get(name).missing) is not None:
             raise UsageError(missing)
     return tuple(dict.fromkeys(names))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,6 @@ import onnx_ir as ir
 
 from upbench.errors import UsageError
 from upbench.onnx_files.engines import Array
-from upbench.wording import say
 
 SIDE = 96
 """Height and width where a file names no number; the house's default."""
@@ -45,23 +44,15 @@ def example(model: ir.Model, file: Path | None) -> dict[str, Array]:
                 raise ValueError
             arrays = {name: held[name] for name in held.files}
     except (ValueError, OSError, TypeError, EOFError, AttributeError, KeyError) as error:
-        raise UsageError(str(say("{file} is no .npz file with arrays.", file=str(file)))) from error
+        raise UsageError(f"{file} is no .npz file with arrays.") from error
     return {value.name or "": _checked(value, arrays, file) for value in inputs_of(model)}
 
 
 def _checked(value: ir.Value, arrays: Mapping[str, Array], file: Path) -> Array:
     name = value.name or ""
     if name not in arrays:
-        raise UsageError(
-            str(
-                say(
-                    "{file} has no array {name}, which the model is to be given; it has {others}.",
-                    file=str(file),
-                    name=name,
-                    others=", ".join(arrays) or "–",
-                )
-            )
-        )
+        names = ", ".join(arrays) or "none"
+        raise UsageError(f"{file} has no array {name}, which the model is to be given; it has {names}.")
     array, wanted = arrays[name], value.dtype.numpy() if value.dtype is not None else arrays[name].dtype
     dims = list(value.shape) if value.shape is not None else list(array.shape)
     fits = len(dims) == array.ndim and all(
@@ -69,31 +60,21 @@ def _checked(value: ir.Value, arrays: Mapping[str, Array], file: Path) -> Array:
     )
     if not fits or array.dtype != wanted:
         raise UsageError(
-            str(
-                say(
-                    "The model takes {name} as {wanted} of {shape}, and {file} has {given} of {size}.",
-                    name=name,
-                    wanted=str(wanted),
-                    shape=_spelt(dims),
-                    file=str(file),
-                    given=str(array.dtype),
-                    size=_spelt(list(array.shape)),
-                )
-            )
+            f"The model takes {name} as {wanted} of {spelt(dims)};"
+            f" {file} has it as {array.dtype} of {spelt(array.shape)}."
         )
     return array
 
 
-def _spelt(shape: list[Any]) -> str:
+def spelt(shape: Iterable[Any]) -> str:
+    """A shape as people write it."""
     return "×".join(str(each.value if isinstance(each, ir.SymbolicDim) else each) for each in shape) or "()"
 
 
 def _default_shape(value: ir.Value) -> list[int]:
     dims = list(value.shape) if value.shape is not None else None
     if dims is None or value.dtype is None or not isinstance(value.type, ir.TensorType):
-        raise UsageError(
-            str(say("The model does not say what {name} is like: give an example with --input.", name=value.name or ""))
-        )
+        raise UsageError(f"The model does not say what {value.name} is like: give an example with --input.")
     image = len(dims) == 4
     return [each if isinstance(each, int) else SIDE if image and axis > 1 else 1 for axis, each in enumerate(dims)]
 

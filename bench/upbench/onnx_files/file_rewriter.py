@@ -11,9 +11,10 @@ import onnx_ir as ir
 import torch
 from torch import fx
 
-from upbench.onnx_files import engines, example_feeds, observing, reading, rewritten_file, verification
+from upbench.onnx_files import engines, example_feeds, model_file, observing, rewritten_file, verification
 from upbench.onnx_files.engines import EngineError, Feeds
-from upbench.onnx_files.reading import ModelFileError
+from upbench.onnx_files.example_feeds import spelt
+from upbench.onnx_files.model_file import ModelFileError
 from upbench.onnx_files.recording import Recording
 from upbench.onnx_files.site_measuring import InRuntimes, MeasuredInFile
 from upbench.onnx_files.splicing import Replacement
@@ -83,7 +84,7 @@ def rewrite_file(
         UsageError: the file cannot be read or run, or the output must not be written.
     """
     engines.known(settings.runtimes)
-    model = reading.read(source)
+    model = model_file.read(source)
     rewritten_file.check_output(source, output, model, overwrite)
     feeds = example_feeds.example(model, inputs)
     with _threads(settings.threads), torch.no_grad(), Progress() as progress:
@@ -111,7 +112,7 @@ class _Work:
         self._notes: list[Message] = []
 
     def run(self) -> FileRewriting:
-        self._progress.say("the model runs once")
+        self._progress.say(f"{self._source.name} runs once")
         try:
             before = {name: engines.load(name, self._source) for name in self._settings.runtimes}
             for run in before.values():
@@ -119,11 +120,8 @@ class _Work:
             shapes = observing.inferred(self._model)
             translated = translate(self._model, shapes, observing.seen(self._model, shapes, self._feeds))
         except EngineError as error:
-            sizes = ", ".join(f"{name} {_spelt(array.shape)}" for name, array in self._feeds.items())
-            words = say(
-                "{file} cannot be run on {inputs}. {error}", file=str(self._source), inputs=sizes, error=str(error)
-            )
-            raise ModelFileError(str(words)) from error
+            sizes = ", ".join(f"{name} {spelt(array.shape)}" for name, array in self._feeds.items())
+            raise ModelFileError(f"{self._source} cannot be run on {sizes}. {error}") from error
         if translated.subgraphs:
             names = ", ".join(dict.fromkeys(translated.subgraphs))
             self._notes.append(say("Left alone within branches, loops and functions: {names}.", names=names))
@@ -220,7 +218,3 @@ def _name(own: Recording, site: Site) -> str:
     grows = {link.node for part in site.parts if part.grows for link in part.row[:-1]} or set(site.nodes)
     first: fx.Node = next(node for node in site.nodes if node in grows)
     return Recording.name_of(own.origin[first][0])
-
-
-def _spelt(shape: Sequence[int]) -> str:
-    return "×".join(map(str, shape)) or "()"

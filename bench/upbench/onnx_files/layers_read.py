@@ -193,7 +193,11 @@ def resize(own: Recording, node: ir.Node) -> fx.Node:
             raise NotReadError(f"nearest neighbours by {where} and {how} are others than torch's at this factor.")
         return own.call(aten.upsample_nearest2d.vec, input, None, told["scale_factors"])
     corners = where == "align_corners"
-    if not corners and where not in ("half_pixel", "pytorch_half_pixel") and not (whole and where == "half_pixel_symmetric"):
+    if (
+        not corners
+        and where not in ("half_pixel", "pytorch_half_pixel")
+        and not (whole and where == "half_pixel_symmetric")
+    ):
         raise NotReadError(f"torch has no {mode} interpolation by {where}.")
     if mode == "cubic" and abs(real(node, "cubic_coeff_a", -0.75) + 0.75) > 1e-6:
         raise NotReadError("its cubic kernel is another than torch's.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib.util import find_spec
 
 from upbench.errors import UsageError
-from upbench.wording import say
 
 PACKAGES = ("onnx", "onnx_ir", "onnxruntime")
 
@@ -18,6 +17,4 @@ def check_installed() -> None:
     """
     missing = [name for name in PACKAGES if find_spec(name) is None]
     if missing:
-        raise UsageError(
-            str(say("ONNX files need {packages}: pip install 'upsample-bench[onnx]'.", packages=", ".join(missing)))
-        )
+        raise UsageError(f"ONNX files need {', '.join(missing)}: pip install 'upsample-bench[onnx]'.")

@@ -14,8 +14,7 @@ import onnx
 import onnx_ir as ir
 
 from upbench.errors import UsageError
-from upbench.onnx_files.reading import external_files
-from upbench.wording import say
+from upbench.onnx_files.model_file import external_files
 
 
 def check_output(source: Path, output: Path, model: ir.Model, overwrite: bool) -> None:
@@ -25,11 +24,11 @@ def check_output(source: Path, output: Path, model: ir.Model, overwrite: bool) -
         UsageError: it is a folder, or what is read.
     """
     if output.is_dir():
-        raise UsageError(str(say("{file} is a folder, and no name of a file.", file=str(output))))
+        raise UsageError(f"{output} is a folder, and no name of a file.")
     if _same(source, output) and not overwrite:
-        raise UsageError(str(say("{file} is the file that is read: --force overwrites it.", file=str(output))))
+        raise UsageError(f"{output} is the file that is read: --force overwrites it.")
     if any(_same(each, output) for each in external_files(model)):
-        raise UsageError(str(say("{file} holds weights of the file that is read.", file=str(output))))
+        raise UsageError(f"{output} holds weights of the file that is read.")
 
 
 def _same(one: Path, other: Path) -> bool:

@@ -11,7 +11,7 @@ from torch import Tensor, fx, nn
 
 from upbench.onnx_files.emission import written
 from upbench.onnx_files.engines import load
-from upbench.onnx_files.reading import opset_of
+from upbench.onnx_files.model_file import opset_of
 from upbench.onnx_files.recording import Recording
 from upbench.onnx_files.writer import Dynamic, Written
 from upsample.rewriting import proof

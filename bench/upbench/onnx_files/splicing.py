@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from upbench.onnx_files.emission import written
-from upbench.onnx_files.reading import opset_of
+from upbench.onnx_files.model_file import opset_of
 from upbench.onnx_files.recording import Recording
 from upbench.onnx_files.site_measuring import MeasuredInFile, dynamic
 from upbench.onnx_files.symbols import expression

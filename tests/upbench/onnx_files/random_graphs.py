@@ -45,7 +45,9 @@ class Model:
         if not attributes.keys() & {"pads", "auto_pad"}:
             attributes["pads"] = [kernel // 2] * 4
         groups = attributes.get("group", 1)
-        return self.op("Conv", value, self.weight(out, inside // groups, kernel, kernel), self.weight(out), **attributes)
+        return self.op(
+            "Conv", value, self.weight(out, inside // groups, kernel, kernel), self.weight(out), **attributes
+        )
 
     def resize(self, value: str, scales: Sequence[float], **attributes: Any) -> str:
         empty = self.constant([])
@@ -167,7 +169,10 @@ class Grammar:
         per_channel = [made.constant(np.linspace(0.5, 1.5, channels)) for _ in range(4)]
         shaped = made.constant(np.linspace(0.2, 0.6, channels).reshape(channels, 1, 1))
         kinds: list[Callable[[], str]] = [
-            *(lambda kind=kind: made.op(kind, value) for kind in ("Relu", "Sigmoid", "Tanh", "Elu", "Selu", "Softplus")),  # type: ignore[misc]
+            *(
+                lambda kind=kind: made.op(kind, value)
+                for kind in ("Relu", "Sigmoid", "Tanh", "Elu", "Selu", "Softplus")
+            ),  # type: ignore[misc]
             lambda: made.op("LeakyRelu", value, alpha=0.2),
             lambda: made.op("Clip", value, made.constant(-0.5), made.constant(0.5)),
             lambda: made.op("HardSigmoid", value),

@@ -7,7 +7,6 @@ from pathlib import Path
 import onnx_ir as ir
 
 from upbench.errors import UsageError
-from upbench.wording import say
 
 LEAST_OPSET = 11
 """From which on the operators that are written mean the same in every opset."""
@@ -26,27 +25,25 @@ def read(path: Path) -> ir.Model:
     Raises:
         ModelFileError: there is no such file, it is no ONNX model, or its opset is too old.
     """
-    file = str(path)
     if not path.exists():
-        raise ModelFileError(str(say("{file} is not there.", file=file)))
+        raise ModelFileError(f"{path} is not there.")
     if not path.is_file():
-        raise ModelFileError(str(say("{file} is no file.", file=file)))
+        raise ModelFileError(f"{path} is no file.")
     size = path.stat().st_size
     if size == 0:
-        raise ModelFileError(str(say("{file} is empty.", file=file)))
+        raise ModelFileError(f"{path} is empty.")
     if size > LARGEST_FILE:
-        large = say("{file} is larger than 2 GB, which no ONNX file is: save its weights as external data.", file=file)
-        raise ModelFileError(str(large))
+        raise ModelFileError(f"{path} is larger than 2 GB, as no ONNX file is: save its weights as external data.")
     try:
         model = ir.load(path, format="protobuf")
     except OSError:
         raise
     except Exception as error:  # whatever a parser says of bytes that are no model
-        raise ModelFileError(str(say("{file} is damaged, or no ONNX file.", file=file))) from error
+        raise ModelFileError(f"{path} is damaged, or no ONNX file.") from error
     if not len(model.graph):
-        raise ModelFileError(str(say("{file} is no ONNX file: it holds no operators.", file=file)))
-    _refuse_old(model, file)
-    _refuse_missing_weights(model, file)
+        raise ModelFileError(f"{path} is no ONNX file: it holds no operators.")
+    _refuse_old(model, path)
+    _refuse_missing_weights(model, path)
     return model
 
 
@@ -66,26 +63,21 @@ def _external(model: ir.Model) -> list[ir.ExternalTensor]:
     return [each for each in tensors if isinstance(each, ir.ExternalTensor)]
 
 
-def _refuse_old(model: ir.Model, file: str) -> None:
+def _refuse_old(model: ir.Model, path: Path) -> None:
     opset = opset_of(model)
     if not opset:
-        raise ModelFileError(str(say("{file} uses no operators of ONNX itself.", file=file)))
+        raise ModelFileError(f"{path} uses no operators of ONNX itself.")
     if opset < LEAST_OPSET:
-        old = say(
-            "{file} uses opset {opset}, and files are rewritten from {least} on: onnx.version_converter raises it.",
-            file=file,
-            opset=opset,
-            least=LEAST_OPSET,
+        raise ModelFileError(
+            f"{path} uses opset {opset}, and files are rewritten from opset {LEAST_OPSET} on:"
+            " onnx.version_converter raises it."
         )
-        raise ModelFileError(str(old))
 
 
-def _refuse_missing_weights(model: ir.Model, file: str) -> None:
+def _refuse_missing_weights(model: ir.Model, path: Path) -> None:
     for tensor in _external(model):
         there = Path(tensor.path)
         if not there.is_file():
-            missing = say("{file} keeps weights in {data}, which is not there.", file=file, data=str(there))
-            raise ModelFileError(str(missing))
+            raise ModelFileError(f"{path} keeps weights in {there}, which is not there.")
         if there.stat().st_size < (tensor.offset or 0) + (tensor.length or 0):
-            short = say("{file} keeps weights in {data}, which is too short.", file=file, data=str(there))
-            raise ModelFileError(str(short))
+            raise ModelFileError(f"{path} keeps weights in {there}, which is too short.")
