@@ -35,8 +35,17 @@ def written(
     Raises:
         NotWrittenError: it cannot be.
     """
+    _own_parameters(module)
     program = _recorded(module, inputs, dynamic)
     return Writer(program, {**LAYER_RULES, **FUNCTION_RULES}, opset, prefix).run()
+
+
+def _own_parameters(module: nn.Module) -> None:
+    """Make parameters of the tensors that stand in their places, which are all that can be recorded there."""
+    for part in module.modules():
+        for name, held in part._parameters.items():
+            if held is not None and not isinstance(held, nn.Parameter):
+                part._parameters[name] = nn.Parameter(held, requires_grad=False)
 
 
 def _recorded(module: nn.Module, inputs: Sequence[Tensor], dynamic: Sequence[Dynamic]) -> ExportedProgram:

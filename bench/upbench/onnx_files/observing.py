@@ -82,7 +82,13 @@ def _without_weights(model: ir.Model) -> tuple[onnx.ModelProto, dict[str, Array]
     kept: list[tuple[ir.Value, ir.TensorProtocol]] = []
     for name, value in model.graph.initializers.items():
         tensor = value.const_value
-        if tensor is None or tensor.nbytes <= LARGE or not _plain(tensor.dtype):
+        if tensor is None:
+            continue
+        if tensor.nbytes <= LARGE or not _plain(tensor.dtype):
+            if isinstance(tensor, ir.ExternalTensor):
+                # What is only bytes has no place beside which a file could lie.
+                kept.append((value, tensor))
+                value.const_value = ir.Tensor(tensor.numpy(), dtype=tensor.dtype, name=name)
             continue
         weights[name] = np.asarray(tensor.numpy())
         kept.append((value, tensor))

@@ -185,7 +185,7 @@ class Grammar:
             lambda: made.op("Identity", value),
             lambda: made.op("Dropout", value),
             lambda: made.op("Mul", value, made.op("Sigmoid", value)),
-            lambda: made.op("Cast", made.op("Cast", value, to=TensorProto.DOUBLE), to=TensorProto.FLOAT),
+            lambda: made.op("Softsign", value),
         ]
         if opset >= 14:
             kinds.append(lambda: made.op("HardSwish", value))
