@@ -110,6 +110,8 @@ class _Work:
         self._source, self._output, self._settings = source, output, settings
         self._model, self._feeds, self._progress = model, feeds, progress
         self._notes: list[Message] = []
+        # Those that lie there may all be replaced.
+        self._weights_beside = bool(model_file.external_files(model))
 
     def run(self) -> FileRewriting:
         self._progress.say(f"{self._source.name} runs once")
@@ -161,7 +163,7 @@ class _Work:
     def _judged(self, sites: Sequence[SiteReport], before: dict[str, engines.Loaded]) -> FileRewriting:
         settings, verdicts = self._settings, list[Verdict]()
         with rewritten_file.beside(self._output) as folder:
-            file = rewritten_file.save(self._model, self._output, folder)
+            file = rewritten_file.save(self._model, self._output, folder, self._weights_beside)
             if (rule := rewritten_file.broken_rule(file)) is not None:
                 if rewritten_file.broken_rule(self._source) is None:
                     return self._outcome(sites, (), False, say("It would break a rule of ONNX: {rule}.", rule=rule))

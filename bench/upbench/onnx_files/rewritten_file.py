@@ -46,10 +46,17 @@ def beside(output: Path) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def save(model: ir.Model, output: Path, folder: Path) -> Path:
-    """Write a model into a folder under the names that it will have beside ``output``; the model's own file."""
+def save(model: ir.Model, output: Path, folder: Path, beside_it: bool) -> Path:
+    """Write a model into a folder, under the names that it will have in its place; the model's own file.
+
+    Args:
+        model: with all its weights.
+        output: its place.
+        folder: where it is written first.
+        beside_it: whether its weights go into a file of their own.
+    """
     file = folder / output.name
-    if external_files(model):
+    if beside_it:
         data = f"{output.name}.data"
         if (output.parent / data).exists():
             # It may belong to the file that is read, or to one that stays if this one is not finished.
