@@ -19,7 +19,7 @@ from upbench.onnx_files.recording import Recording
 from upbench.onnx_files.site_measuring import InRuntimes, MeasuredInFile
 from upbench.onnx_files.splicing import Replacement
 from upbench.onnx_files.translation import Translated, translate
-from upbench.onnx_files.verification import Verdict
+from upbench.onnx_files.verification import RuntimeVerdict
 from upbench.onnx_files.writer import NotWrittenError
 from upbench.wording import Message, say
 from upsample.rewriting.choice import Chooser
@@ -61,7 +61,7 @@ class FileRewriting:
     """
 
     sites: tuple[SiteReport, ...]
-    verdicts: tuple[Verdict, ...]
+    verdicts: tuple[RuntimeVerdict, ...]
     written: bool
     conclusion: Message
     notes: tuple[Message, ...]
@@ -161,7 +161,7 @@ class _Work:
         return [*done, *(SiteReport(name, "", reason=reason) for name, reason in left)], replacements
 
     def _judged(self, sites: Sequence[SiteReport], before: dict[str, engines.Loaded]) -> FileRewriting:
-        settings, verdicts = self._settings, list[Verdict]()
+        settings, verdicts = self._settings, list[RuntimeVerdict]()
         with rewritten_file.beside(self._output) as folder:
             file = rewritten_file.save(self._model, self._output, folder, self._weights_beside)
             if (rule := rewritten_file.broken_rule(file)) is not None:
@@ -173,7 +173,7 @@ class _Work:
                 try:
                     after = engines.load(name, file)
                 except EngineError as error:
-                    verdicts.append(Verdict(name, trouble=str(error)))
+                    verdicts.append(RuntimeVerdict(name, trouble=str(error)))
                     continue
                 others = example_feeds.others(self._model, self._feeds)
                 verdict = verification.compared(name, before[name], after, self._feeds, others)
@@ -188,13 +188,13 @@ class _Work:
         return self._outcome(sites, verdicts, True, say("{file} is written.", file=str(self._output)))
 
     def _outcome(
-        self, sites: Sequence[SiteReport], verdicts: Sequence[Verdict], written: bool, conclusion: Message
+        self, sites: Sequence[SiteReport], verdicts: Sequence[RuntimeVerdict], written: bool, conclusion: Message
     ) -> FileRewriting:
         shapes = {name: array.shape for name, array in self._feeds.items()}
         return FileRewriting(tuple(sites), tuple(verdicts), written, conclusion, tuple(self._notes), shapes)
 
 
-def _why_not(verdicts: Sequence[Verdict], only_if_faster: bool) -> Message | None:
+def _why_not(verdicts: Sequence[RuntimeVerdict], only_if_faster: bool) -> Message | None:
     """Why a file is not written, or None."""
     for each in verdicts:
         if each.trouble:

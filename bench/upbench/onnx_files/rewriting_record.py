@@ -10,7 +10,7 @@ from typing import Any
 from upbench import runtimes
 from upbench.machine import fingerprint as machine
 from upbench.onnx_files.file_rewriter import FileRewriting, FileSettings
-from upbench.onnx_files.verification import Verdict
+from upbench.onnx_files.verification import RuntimeVerdict
 from upbench.records.record import write_whole
 from upbench.wording import Message, say
 from upsample.rewriting.report import Report
@@ -28,7 +28,7 @@ def lines(made: FileRewriting) -> Iterator[Message | str]:
     yield made.conclusion
 
 
-def _of_runtime(verdict: Verdict) -> Message:
+def _of_runtime(verdict: RuntimeVerdict) -> Message:
     title = runtimes.get(verdict.runtime).title
     if verdict.trouble:
         return say("{runtime}: not compared. {error}", runtime=title, error=verdict.trouble)

@@ -15,7 +15,7 @@ from upsample.rewriting.report import Gain
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RuntimeVerdict:
     """What one runtime makes of a rewritten file.
 
     Attributes:
@@ -45,7 +45,7 @@ class Verdict:
         return self.gain is not None and self.gain[1] > 1
 
 
-def compared(runtime: str, before: Loaded, after: Loaded, given: Feeds, others: Iterable[Feeds]) -> Verdict:
+def compared(runtime: str, before: Loaded, after: Loaded, given: Feeds, others: Iterable[Feeds]) -> RuntimeVerdict:
     """Hold outputs against each other, on the example and on other inputs as far as the model could do them before."""
     apart, allowed, count = 0.0, 0.0, 0
     for number, feeds in enumerate([given, *others]):
@@ -59,12 +59,12 @@ def compared(runtime: str, before: Loaded, after: Loaded, given: Feeds, others: 
         try:
             one, other = _tensors(expected), _tensors(after(feeds))
         except (EngineError, TypeError, ValueError) as error:
-            return Verdict(runtime, trouble=str(error))
+            return RuntimeVerdict(runtime, trouble=str(error))
         if number and not all(bool(torch.isfinite(each).all()) for each in one):
             continue
         apart, allowed = max(apart, proof.difference(one, other)), max(allowed, proof.tolerance(one))
         count += 1
-    return Verdict(runtime, apart, allowed, count)
+    return RuntimeVerdict(runtime, apart, allowed, count)
 
 
 def _tensors(outputs: Iterable[Array]) -> list[Tensor]:
