@@ -26,7 +26,7 @@ from upsample.cost import Cost, cost
 from upsample.exact import exact_forms
 from upsample.families.subpixel import icnr_, pixel_shuffle
 from upsample.published import load_published, published_layouts
-from upsample.rewriting import rewrite
+from upsample.rewriting import backend, rewrite
 
 __all__ = [
     "AnyUpsampler",
@@ -39,6 +39,7 @@ __all__ = [
     "UpsampleError",
     "Upsampler",
     "Work",
+    "backend",
     "card",
     "cards",
     "class_of",

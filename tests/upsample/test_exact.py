@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from torch import Tensor, nn
 from upsample import UnsupportedError
 from upsample.exact import NormalForm, NotPeriodicError, ZeroStuff, exact_forms
 from upsample.exact.forms import FORMS, each_form
+from upsample.exact.ring import as_difference
 
 TOLERANCES = {torch.float64: 1e-12, torch.float32: 1e-5}
 
@@ -138,6 +140,32 @@ def test_nearest_and_a_convolution_are_one_transposed_convolution(kernel: int, s
     assert normal.axes[0].length == kernel + scale - 1
 
 
+@pytest.mark.parametrize("scale", [2, 3, 4])
+@pytest.mark.parametrize("kernel", [1, 3, 5])
+def test_bilinear_and_a_convolution_differ_from_a_zero_border_by_the_outermost_input(kernel: int, scale: int) -> None:
+    conv = nn.Conv2d(1, 1, kernel, padding=kernel // 2)
+    axis = NormalForm([nn.Upsample(scale_factor=scale, mode="bilinear"), conv]).axes[0]
+    difference = as_difference(axis)
+    assert difference.sources == (1, 1)
+    for size in range(difference.least, difference.least + 9):
+        rows, columns = axis.ends(axis.output_size(size), axis.ring), axis.ends(size, difference.sources)
+        made = replace(axis, ring=(0, 0), sources=(0, 0), edge=axis.edge[:, :0, :0]).matrices(size)
+        made[:, rows[:, None], columns] += difference.edge
+        torch.testing.assert_close(made, axis.matrices(size), rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+@pytest.mark.parametrize("mode", ["nearest", "bilinear"])
+def test_a_form_keeps_the_layout(mode: str, layout: torch.memory_format) -> None:
+    layers = [layer.to(memory_format=layout) for layer in decoder(mode, 3, in_channels=4)]
+    input = torch.randn(2, 4, 9, 7).contiguous(memory_format=layout)
+    with torch.no_grad():
+        for name, form in exact_forms(layers).items():
+            output = form(input)
+            assert output.is_contiguous(memory_format=layout), name
+            torch.testing.assert_close(output, nn.Sequential(*layers)(input), rtol=1e-5, atol=1e-5)
+
+
 def test_aligned_corners_do_not_repeat() -> None:
     up = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=True)
     with pytest.raises(NotPeriodicError, match="do not repeat with the scale 2"):
@@ -203,6 +231,17 @@ def test_a_form_is_compiled_as_one_graph(mode: str, form: str) -> None:
     with torch.no_grad():
         made = torch.compile(module, fullgraph=True, backend="aot_eager")(input)
         torch.testing.assert_close(made, module(input))
+
+
+@pytest.mark.parametrize("form", ["mixed_shuffled", "mixed_first"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_a_form_that_mixes_a_large_image_is_compiled_as_one_graph(form: str) -> None:
+    torch._dynamo.reset()
+    module = exact_forms(decoder("nearest", 2, in_channels=64))[form]
+    input = torch.randn(1, 64, 64, 65).contiguous(memory_format=torch.channels_last)
+    with torch.no_grad():
+        made = torch.compile(module, fullgraph=True, backend="aot_eager")(input)
+        torch.testing.assert_close(made, module(input), rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("form", FORMS)

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 import upsample
 from tests.upsample import random_networks
 from tests.upsample.random_networks import preferring
-from upsample.rewriting.sites import find
+from upsample.rewriting.search import find
 
 
 @pytest.fixture(autouse=True)
@@ -317,6 +317,30 @@ def test_what_a_network_keeps_for_itself_is_kept() -> None:
         with torch.no_grad():
             torch.testing.assert_close(model(input.clone()), faster(input.clone()))
     assert len(faster.seen) == 2  # type: ignore[arg-type]
+
+
+class HooksItself(nn.Module):
+    """Installs a hook on one of its parts in the first call, and remembers that it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.row, self.installed, self.seen = nn.Sequential(*tail()), False, 0
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.installed:
+            self.row[0].register_forward_hook(lambda *_: setattr(self, "seen", self.seen + 1))
+            self.installed = True
+        output: Tensor = self.row(x)
+        return output
+
+
+def test_hooks_that_a_network_installs_itself_are_installed_once() -> None:
+    model, input = HooksItself(), torch.rand(1, 8, 9, 9)
+    faster, report = upsample.rewrite(model, input)
+    assert "-> shuffled" in str(report)
+    assert not faster.row[0]._forward_hooks
+    faster(input)
+    assert len(faster.row[0]._forward_hooks) == 1
 
 
 def test_a_scripted_part_does_not_keep_the_rest_from_being_rewritten() -> None:

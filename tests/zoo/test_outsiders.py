@@ -10,9 +10,6 @@ from tests.zoo.comparison import assert_same_outputs_and_state, assert_same_trai
 
 pytestmark = [pytest.mark.zoo, pytest.mark.filterwarnings("ignore")]
 
-CALLED_OUT_OF_ORDER = pytest.mark.xfail(reason="A graph lists layers as they are called, not as they are registered.")
-MARKS = {"smp UnetPlusPlus": CALLED_OUT_OF_ORDER}
-
 TRAINED = [name for name in OUTSIDERS if not name.endswith("as published")]
 """A step of what has its published width takes minutes, and shows no more than one of its narrow twin."""
 
@@ -26,7 +23,7 @@ def outsider(name: str) -> Entry:
     return entry
 
 
-@pytest.mark.parametrize("name", [pytest.param(name, marks=MARKS.get(name, ())) for name in OUTSIDERS])
+@pytest.mark.parametrize("name", OUTSIDERS)
 def test_outputs_and_state_stay(name: str) -> None:
     assert_same_outputs_and_state(outsider(name))
 

@@ -17,9 +17,21 @@ PREFIX = "exact_"
 """Of the names of buffers, beside which a module may hold a layer's own parameters."""
 
 
+def recording() -> bool:
+    """Whether the calls are recorded to be compiled or exported; then writing into slices costs more than copying."""
+    return torch.compiler.is_compiling() or bool(torch._C._get_tracing_state()) or in_graph_of_values()
+
+
+def in_graph_of_values() -> bool:
+    """Whether a backend of torch.compile records what a call does, which it does with tensors that have no values."""
+    if torch.compiler.is_compiling():
+        return False
+    return torch._C._get_dispatch_mode(torch._C._TorchDispatchModeKey.FAKE) is not None
+
+
 def exporting() -> bool:
-    """Whether the calls are recorded for another runtime, where writing into slices costs more than copying."""
-    return torch.compiler.is_compiling() or bool(torch._C._get_tracing_state())
+    """Whether they are recorded for another runtime than torch."""
+    return recording() and not torch.compiler.is_dynamo_compiling() and not in_graph_of_values()
 
 
 def _in_older_export() -> bool:
@@ -30,12 +42,12 @@ def _in_older_export() -> bool:
 @contextmanager
 def _not_recorded() -> Iterator[None]:
     """Keep what is computed out of a graph that is being recorded, in which its result is a constant."""
-    recording = torch._C._get_tracing_state()
+    graph = torch._C._get_tracing_state()
     torch._C._set_tracing_state(None)  # type: ignore[attr-defined]  # missing in the stubs
     try:
         yield
     finally:
-        torch._C._set_tracing_state(recording)  # type: ignore[attr-defined]
+        torch._C._set_tracing_state(graph)  # type: ignore[attr-defined]
 
 
 class Row(nn.Sequential):
@@ -110,7 +122,7 @@ class ExactForm(nn.Module):
             # What is kept may be of weights that are gone by the time somebody asks for it.
             self._seen = ()
             return self._run_to(size, input, self._weights())
-        if not torch.compiler.is_compiling() and self._versions() != self._seen:
+        if not torch.compiler.is_compiling() and not in_graph_of_values() and self._versions() != self._seen:
             with _not_recorded():
                 self.refresh()
         weights = self._kept()

@@ -9,9 +9,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upsample.contract import UnsupportedError, Work, conv_work
-from upsample.exact.blocks import Window, all_phases, interleave
+from upsample.exact.blocks import Window, all_phases, by_output, by_phase, cropped, interleave, mixed, part, shuffle
+from upsample.exact.exact_form import exporting
 from upsample.exact.normal_form import Kernels
-from upsample.exact.polyphase import PolyphaseForm, cropped, of_blocks
+from upsample.exact.polyphase import PolyphaseForm
 
 LARGEST_BANK = 2**23
 """Of one bank of kernels: 64 MiB in float64, in which they are worked out."""
@@ -33,29 +34,29 @@ class Shuffled(PolyphaseForm):
 
     def _prepare(self, channels: int | None) -> None:
         super()._prepare(channels)
-        self._windows = self._along
-
-    @property
-    def _in_place(self) -> tuple[Window, Window]:
-        """Blocks that are the input's own pixels."""
-        return all_phases(self.vertical, 0), all_phases(self.horizontal, 0)
+        vertical, horizontal = (all_phases(axis, axis.origin) for axis in self.normal.axes)
+        self._windows = vertical, horizontal
 
     def _of_interior(self, kernels: Kernels) -> dict[str, Tensor | None]:
         vertical, horizontal = self._windows
         split = horizontal.split(vertical.split(kernels.interior, 2), 4)  # (O, C, taps, s, taps, s)
-        return {
-            "kernel": split.permute(0, 3, 5, 1, 2, 4).flatten(0, 2),
-            "bias": of_blocks(kernels.bias, (vertical.shift, horizontal.shift)),
-        }
+        named: dict[str, Tensor | None] = {"kernel": by_phase(split, (3, 5), self.normal.groups)}
+        if kernels.bias is not None:
+            of_blocks = kernels.bias.roll((vertical.shift, horizontal.shift), (1, 2))
+            named["bias"] = by_phase(of_blocks, (1, 2), self.normal.groups)
+        return named
 
     def _interior(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
         (vertical, horizontal), (height, width) = self._windows, input.shape[2:]
-        padding = (vertical.padding, horizontal.padding)
-        made = F.conv2d(input, weights["kernel"], weights.get("bias"), padding=padding, groups=self.normal.groups)
-        made = made[:, :, vertical.blocks(height), horizontal.blocks(width)]
+        scales, groups, kernel, bias = self._scales, self.normal.groups, weights["kernel"], weights.get("bias")
+        if exporting():
+            kernel = by_output(kernel, scales, groups)
+            bias = None if bias is None else by_output(bias, scales, groups)
+        made = F.conv2d(input, kernel, bias, padding=(vertical.padding, horizontal.padding), groups=groups)
+        made = part(made, vertical.blocks(height), horizontal.blocks(width))
         # Under the same name, so that the memory before is free for the crop.
-        made = interleave(made, (self.vertical.scale, self.horizontal.scale))
-        return cropped(made, vertical.outputs(height), horizontal.outputs(width), input)
+        made = shuffle(made, scales) if exporting() else interleave(made, scales, groups)
+        return cropped(made, vertical.outputs(height), horizontal.outputs(width))
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
         vertical, horizontal = self._windows
@@ -69,9 +70,9 @@ class ShuffledInPlace(Shuffled):
 
     def _prepare(self, channels: int | None) -> None:
         super()._prepare(channels)
-        if all(window.crop == 0 and window.axis.extra % window.axis.scale == 0 for window in self._along):
+        if all(window.crop == 0 and window.axis.extra % window.axis.scale == 0 for window in self._windows):
             raise UnsupportedError("the blocks with the fewest taps are the pixels already.")
-        self._windows = self._in_place
+        self._windows = self._along
 
 
 class MixedShuffled(Shuffled):
@@ -92,7 +93,7 @@ class MixedShuffled(Shuffled):
         corners = prod(sum(axis.ring) * sum(axis.sources) for axis in self.normal.axes)
         if self._pairs() * places > LARGEST_BANK or self._pairs() * corners > LARGEST_CORNERS:
             raise UnsupportedError("a bank with an input for each tap and output channel would be too large.")
-        self._windows = min(self._in_place, self._along, key=lambda windows: prod(window.taps for window in windows))
+        self._windows = min(self._along, self._windows, key=lambda windows: prod(window.taps for window in windows))
 
     @property
     def _planes(self) -> int:
@@ -111,7 +112,7 @@ class MixedShuffled(Shuffled):
         return {"mixing": mixing.to(weights["kernel"]).contiguous(), **weights}
 
     def _run(self, input: Tensor, weights: dict[str, Tensor]) -> Tensor:
-        return super()._run(F.conv2d(input, weights["mixing"]), weights)
+        return super()._run(mixed(input, weights["mixing"]), weights)
 
     def work(self, batch: int, height: int, width: int) -> Work:
         mixing = conv_work(batch, self.normal.in_channels, self._planes, height * width, 1)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from math import prod
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from upsample.contract import UnsupportedError, Work
 from upsample.exact.axis import Axis
+from upsample.exact.blocks import channels_first, onednn_takes
+from upsample.exact.exact_form import recording
 from upsample.exact.normal_form import Kernels
 from upsample.exact.polyphase import PolyphaseForm
+
+LARGE_OUTPUT = 2**20
+"""Values, 4 MiB in float32, which caches near a core do not hold."""
 
 
 class TransposedForm(PolyphaseForm):
@@ -33,8 +39,11 @@ class TransposedForm(PolyphaseForm):
         (before_v, after_v, pad_v, out_v), (before_h, after_h, pad_h, out_h) = map(
             _transposed_padding, self.normal.axes
         )
+        # Torch would bring the input into this layout by itself, and the output back in a way that takes longer than
+        # the convolution where the output is large.
+        by_pixel = input.is_contiguous() and onednn_takes(input) and self._spreads(input) and not recording()
         output = F.conv_transpose2d(
-            input,
+            input.contiguous(memory_format=torch.channels_last) if by_pixel else input,
             weights["kernel"],
             weights.get("bias"),
             (self.vertical.scale, self.horizontal.scale),
@@ -47,7 +56,16 @@ class TransposedForm(PolyphaseForm):
         if "phase_bias" in weights:
             repeats = (1, -(-output.shape[2] // self.vertical.scale), -(-output.shape[3] // self.horizontal.scale))
             output = output + weights["phase_bias"].repeat(repeats)[:, : output.shape[2], : output.shape[3]]
-        return output
+        return channels_first(output) if by_pixel else output
+
+    def _spreads(self, input: Tensor) -> bool:
+        """Whether the output is large, and so much more than the input that what becomes of that matters little."""
+        if self.normal.groups > 1 or any(axis.length >= 3 * axis.scale for axis in self.normal.axes):
+            # There torch takes another layout, which costs less.
+            return False
+        for_each = prod(self._scales) * self.normal.out_channels
+        large = input.numel() // self.normal.in_channels * for_each >= LARGE_OUTPUT
+        return large and for_each > 4 * self.normal.in_channels
 
     def _interior_work(self, batch: int, height: int, width: int) -> Work:
         taps = self.vertical.length * self.horizontal.length

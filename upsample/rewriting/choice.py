@@ -5,32 +5,24 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import combinations
-from math import inf
-from statistics import median
 from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, nn
 
-from upsample.contract import UnsupportedError
 from upsample.exact.exact_form import ExactForm, Row
-from upsample.exact.forms import FORMS, each_form
+from upsample.exact.forms import FORMS
 from upsample.exact.layers import usual_work
 from upsample.rewriting import proof
-from upsample.rewriting.report import SiteReport
-from upsample.rewriting.rows import SUMS, GivenRow
-from upsample.rewriting.sites import Part, Site, computed, grows
-from upsample.rewriting.substitution import Measured, Term, joint_term, own_term
+from upsample.rewriting.memory import peak_bytes
+from upsample.rewriting.report import Gain, SiteReport
+from upsample.rewriting.rows import SUMS, AddedTo, GivenRow
+from upsample.rewriting.sites import Part, Site, computed
+from upsample.rewriting.splitting import FormNames, Splitter, row_with_weights
+from upsample.rewriting.substitution import Chosen, Measured, Term, joint_term, own_term
 from upsample.rewriting.vocabulary import operation
 
-MOST_WORK = 2.0
-"""A form with more arithmetic than this times the layers' own is not measured."""
-
-MOST_WEIGHTS = 1 << 24
-"""Nor is one whose kernels hold more values."""
-
-FormNames = tuple[tuple[int, int, str | None], ...]
-"""A row's split: from which layer to before which, and the name of the form."""
+NONE_FASTER = "no exact form is certainly faster here."
 
 
 @dataclass(frozen=True)
@@ -53,20 +45,17 @@ class Chooser:
     prepare: proof.Prepare
     least_gain: float
     seconds: float
+    also: Mapping[str, proof.Prepare] = field(default_factory=dict)
     _known: dict[Any, tuple[SiteReport, Way | None]] = field(default_factory=dict)
 
-    def best(self, site: Site, measured: Measured, name: str) -> tuple[SiteReport, list[Term] | None, str]:
-        """Measure what a site could be instead; whatever goes wrong with it is why it is left alone.
-
-        Returns:
-            what there is to say of it, its terms if it is to be rewritten, and the name of the sum if it is one.
-        """
+    def best(self, site: Site, measured: Measured, name: str) -> tuple[SiteReport, Chosen | None]:
+        """Measure what a site could be instead; whatever goes wrong with it is why it is left alone."""
         first = measured.seen(site.parts[0].start)
         said = SiteReport(name, site.text, shape=tuple(first.shape) if isinstance(first, Tensor) else ())
         if (reason := why_not_input(first)) is not None:
-            return replace(said, reason=reason), None, ""
+            return replace(said, reason=reason), None
         if computed(site) is not None:
-            return replace(said, reason="its weight is computed in the forward pass."), None, ""
+            return replace(said, reason="its weight is computed in the forward pass."), None
         try:
             key = _key(site, measured)
             if key in self._known:
@@ -74,26 +63,25 @@ class Chooser:
                 said = replace(known, name=name, measured_as=known.name)
             else:
                 said, way = self._measured(site, measured, said)
+                said = replace(said, elsewhere=dict(self._elsewhere(site, measured, said)))
                 self._known[key] = said, way
             if way is None:
-                return said, None, ""
-            if way.sum:
-                return said, [], way.sum
-            terms = _terms(site, measured, way)
-            if said.measured_as:
-                apart, where = _furthest_apart(measured.usual(), measured.way(terms), measured.example)
+                return said, None
+            chosen = _chosen(site, measured, way)
+            if said.measured_as and not isinstance(chosen, AddedTo):
+                apart, where = _furthest_apart(measured.usual(), measured.way(chosen), measured.example)
                 if apart > proof.tolerance(measured.example):
-                    return replace(said, after="", reason=_differs(apart, where)), None, ""
-            return said, terms, ""
+                    return replace(said, after="", reason=_differs(apart, where)), None
+            return said, chosen
         except Exception as error:  # layers and runtimes may raise anything
-            return replace(said, reason=f"it could not be examined: {type(error).__name__}: {error}."), None, ""
+            return replace(said, reason=f"it could not be examined: {type(error).__name__}: {error}."), None
 
     def _measured(self, site: Site, measured: Measured, said: SiteReport) -> tuple[SiteReport, Way | None]:
         usual, given = measured.usual(), measured.example
         ways, reasons = self._ways(site, measured)
         if not ways:
-            return replace(said, reason=" ".join(["no exact form is faster here.", *reasons])), None
-        modules = {number: self._module(site, measured, way) for number, way in enumerate(ways)}
+            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
+        modules = {number: measured.way(_chosen(site, measured, way)) for number, way in enumerate(ways)}
         calls: dict[str, proof.Call] = {}
         for number, module in modules.items():
             try:
@@ -105,22 +93,42 @@ class Chooser:
         except Exception as error:
             return replace(said, reason=f"the runtime cannot run it by itself: {error}."), None
         if not calls:
-            return replace(said, reason=" ".join(["no exact form is faster here.", *reasons])), None
-        if len(calls) > 1:
-            times = proof.interleaved(calls, self.seconds)
-            number = int(min(times, key=lambda each: median(times[each])))
-        else:
-            number = int(next(iter(calls)))
+            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
+        number = int(proof.fastest(calls, self.seconds)[0]) if len(calls) > 1 else int(next(iter(calls)))
         way, module = ways[number], modules[number]
         apart, where = _furthest_apart(usual, module, given)
         if apart > proof.tolerance(given):
             return replace(said, reason=_differs(apart, where)), None
-        times = proof.interleaved({"a": before, "b": calls[str(number)]}, self.seconds)
+        rivals = {"a": before, "b": calls[str(number)], **self._folded(site, measured)}
+        times = proof.compared(rivals, self.seconds, 1 + self.least_gain)
         gained = proof.gain(times["a"], times["b"])
         said = replace(said, gain=gained, difference=apart, expected=_fewer(site, measured, way))
+        if "folded" in times:
+            said = replace(said, folded=proof.gain(times["a"], times["folded"]))
+        if self.prepare is proof.eager:
+            said = replace(said, peak_bytes=(peak_bytes(rivals["a"]), peak_bytes(rivals["b"])))
         if gained[1] <= 1 + self.least_gain:
-            return replace(said, reason=f"no exact form is certainly faster here (at best {gained[0]:.2f}x)."), None
+            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
         return replace(said, after=_called(site, way)), way
+
+    def _elsewhere(self, site: Site, measured: Measured, said: SiteReport) -> Iterator[tuple[str, tuple[str, Gain]]]:
+        """What the site would gain in other settings, where that is certain."""
+        for name, prepare in self.also.items():
+            there, _ = Chooser(prepare, self.least_gain, self.seconds)._measured(site, measured, said)
+            if there.after and there.gain is not None:
+                yield name, (there.after, there.gain)
+
+    def _folded(self, site: Site, measured: Measured) -> dict[str, proof.Call]:
+        """The known trick, as a rival: nearest neighbours and a convolution as one transposed convolution."""
+        row = site.parts[0].row
+        kinds = [type(link.layer) for link in row]
+        if len(site.parts) > 1 or site.parts[0].functions or kinds != [nn.Upsample, nn.Conv2d]:
+            return {}
+        try:
+            folded = measured.way(_chosen(site, measured, Way({0: ((0, 2, "transposed"),)})))
+            return {"folded": self.prepare(folded, measured.example)}
+        except Exception:  # it does not exist, or the runtime cannot run it
+            return {}
 
     def _ways(self, site: Site, measured: Measured) -> tuple[list[Way], dict[str, None]]:
         """All that the site could be computed by: the fastest split of every part, and every choice of parts."""
@@ -128,116 +136,22 @@ class Chooser:
         if site.other is not None:
             return [Way(sum=name) for name in SUMS if name != "added_by_rows" or _nearest(site)], reasons
         splits: dict[int, FormNames] = {}
+        splitter = Splitter(self.prepare, self.seconds)
         for number, part in enumerate(site.parts):
-            if part.grows and (split := self._split(part, measured, len(site.parts) > 1, reasons)) is not None:
+            if part.grows and (split := splitter.best(part, measured, len(site.parts) > 1, reasons)) is not None:
                 splits[number] = split
         chosen = [choice for size in range(len(splits), 0, -1) for choice in combinations(splits, size)]
         # All of them, and every one alone: what the others cost is nearly a matter of its own.
         kept = [choice for choice in chosen if len(choice) in (len(splits), 1)]
         return [Way({number: splits[number] for number in choice}) for choice in kept], reasons
 
-    def _split(self, part: Part, measured: Measured, must: bool, reasons: dict[str, None]) -> FormNames | None:
-        """The fastest way to run a row; None where that is the usual one.
 
-        Args:
-            part: whose row it is.
-            measured: graphs of its site.
-            must: whether it is a part of a sum, of which each layer by itself is not the usual way.
-            reasons: gets what cannot be run, and why.
-        """
-        row, given = _row_with_weights(part, measured)
-        size = _size(part, measured)
-        layers, inputs = row.layers, [given]
-        for number, layer in enumerate(layers):
-            inputs.append(Row(layer)(inputs[-1], size if number == 0 else None))
-        best: list[tuple[float, FormNames]] = [(0.0, ())]
-        options: dict[tuple[int, int], tuple[float, str | None]] = {}
-        for first, last in _segments(len(layers)):
-            options |= self._fastest(layers, inputs, first, last, size, reasons)
-        for last in range(1, len(layers) + 1):
-            ways = [
-                (best[first][0] + taken, (*best[first][1], (first, last, form)))
-                for first in range(last)
-                if (first, last) in options
-                for taken, form in [options[first, last]]
-            ]
-            # A layer that the runtime cannot run by itself is left as it is.
-            best.append(min(ways, key=lambda way: way[0], default=(inf, (*best[-1][1], (last - 1, last, None)))))
-        split = best[-1][1]
-        if all(form is None for _, _, form in split):
-            if not must and not part.functions:
-                return None
-            # A function at low resolution may pay by itself, and so may fewer channels side by side.
-            forms = [(taken, form) for (a, b), (taken, form) in options.items() if (a, b) == (0, len(layers)) and form]
-            return ((0, len(layers), min(forms)[1]),) if must and forms else split if part.functions else None
-        return split
-
-    def _fastest(
-        self,
-        layers: Sequence[nn.Module],
-        inputs: Sequence[Tensor],
-        first: int,
-        last: int,
-        size: tuple[int, ...] | None,
-        reasons: dict[str, None],
-    ) -> dict[tuple[int, int], tuple[float, str | None]]:
-        """The fastest way to do some of the layers: its seconds, and its form unless it is the usual one."""
-        part, input = list(layers[first:last]), inputs[first]
-        single = last - first == 1
-        forms: dict[str, nn.Module] = {}
-        if any(grows(layer) for layer in part):
-            forms = dict(_forms(part, input, reasons))
-        if not single and not forms:
-            return {}
-        told = size if first == 0 else None
-        ways: dict[str, nn.Module] = {"usual": Row(*part), **forms}
-        calls = {}
-        for name, way in ways.items():
-            try:
-                calls[name] = self.prepare(_Sized(way, told) if told is not None else way, (input,))
-            except Exception as error:
-                reasons[f"{name.capitalize()}: {error}."] = None
-        if not calls:
-            return {}
-        if len(calls) == 1:
-            times = {next(iter(calls)): [0.0]}
-            if single and len(layers) == 1:
-                return {(first, last): (0.0, None if "usual" in calls else next(iter(calls)))}
-        times = proof.interleaved(calls, self.seconds)
-        name = min(times, key=lambda each: median(times[each]))
-        if name == "usual" and not single:
-            # Its layers one by one are among the other splits.
-            return {}
-        return {(first, last): (median(times[name]), None if name == "usual" else name)}
-
-    def _module(self, site: Site, measured: Measured, way: Way) -> fx.GraphModule:
-        if way.sum:
-            return measured.sums(SUMS[way.sum](site.parts[0].row[0].layer), site)  # type: ignore[arg-type]
-        return measured.way(_terms(site, measured, way))
-
-
-class _Sized(nn.Module):
-    """A row of which the interpolation is told a size that stays."""
-
-    def __init__(self, row: nn.Module, size: tuple[int, ...]) -> None:
-        super().__init__()
-        self.row, self.size = row, size
-
-    def forward(self, input: Tensor) -> Tensor:
-        output: Tensor = self.row(input, self.size)
-        return output
-
-
-def _row_with_weights(part: Part, measured: Measured) -> tuple[GivenRow, Tensor]:
-    """A part's row with its layers' weights in place, and what it is given."""
-    row = GivenRow(part.row)
-    given: Tensor = measured.started(part)(*measured.example)
-    row.follow([measured.seen(source) for source in GivenRow.sources(part.row)])
-    return row, given
-
-
-def _terms(site: Site, measured: Measured, way: Way) -> list[Term]:
+def _chosen(site: Site, measured: Measured, way: Way) -> Chosen:
     """What a site becomes: the parts that are computed by themselves, and the rest side by side."""
+    if way.sum:
+        layer = site.parts[0].row[0].layer
+        assert isinstance(layer, nn.Upsample)
+        return SUMS[way.sum](layer)
     terms: list[Term] = []
     for number, split in way.splits.items():
         term = own_term(site.parts[number], biased=not terms)
@@ -304,9 +218,9 @@ def _called(site: Site, way: Way) -> str:
     return " + ".join([*names, *(["the rest as before"] if rest else [])])
 
 
-def _size(part: Part, measured: Measured) -> tuple[int, ...] | None:
-    size = part.row[0].size
-    return None if size is None else tuple(int(measured.seen(side)) for side in size)
+def _none_faster(site: Site) -> str:
+    """Why a site is left alone that could be computed in other ways."""
+    return f"{site.ends}, and by itself {NONE_FASTER}" if site.ends else NONE_FASTER
 
 
 def why_not_input(input: Any) -> str | None:
@@ -347,38 +261,13 @@ def _furthest_apart(usual: nn.Module, after: nn.Module, given: tuple[Tensor, ...
     return apart[where], where
 
 
-def _segments(length: int) -> Iterator[tuple[int, int]]:
-    """All parts in a row of so many layers."""
-    return ((first, last) for first in range(length) for last in range(first + 1, length + 1))
-
-
-def _forms(layers: Sequence[nn.Module], input: Tensor, reasons: dict[str, None]) -> Iterator[tuple[str, ExactForm]]:
-    """The exact forms of layers that are worth measuring."""
-    own = usual_work(layers, input).flops
-    taps = 1
-    for layer in layers:
-        sides = getattr(layer, "kernel_size", None) or (getattr(layer, "upscale_factor", 1),) * 2
-        taps *= sides[0] * sides[1]
-    channels = [getattr(layer, "out_channels", 0) for layer in layers]
-    if taps * input.shape[1] * max(channels) > MOST_WEIGHTS:
-        reasons["Its kernels would be too large."] = None
-        return
-    # The kernels of a form with far too much arithmetic may take seconds to work out.
-    for name, form in each_form(layers, input.shape[1], owned=False, ready=False):
-        if isinstance(form, UnsupportedError):
-            reasons[f"{name.capitalize()}: {form}"] = None
-        elif form.work(input.shape[0], *input.shape[2:]).flops <= MOST_WORK * max(own, 1):
-            form.refresh()
-            yield name, form
-
-
 def _fewer(site: Site, measured: Measured, way: Way) -> float | None:
     """By how much the multiply-accumulates of a site's layers shrink when it is done in this way."""
     if way.sum:
         return None
     before = after = 0
     for number, part in enumerate(site.parts):
-        row, given = _row_with_weights(part, measured)
+        row, given = row_with_weights(part, measured)
         own = usual_work(row.layers, given).flops
         before += own
         split = way.splits.get(number)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy, deepcopy
@@ -16,6 +17,9 @@ Module = TypeVar("Module", bound=nn.Module)
 
 REGISTERED = ("_parameters", "_buffers", "_modules")
 """What a module keeps its registered attributes in."""
+
+CONTAINERS = (list, dict, set, OrderedDict, defaultdict)
+"""Of which the contents are put back as well; hooks are kept in such."""
 
 OF_FX = ("_tensor_constant", "_torchbind_obj", "_tree_spec_constant", "_opaque_obj")
 """Beginnings of the names under which tracing keeps what its graph goes on to use."""
@@ -88,7 +92,7 @@ class _Held:
 
     def __init__(self, value: Any) -> None:
         self.value = value
-        self.contents = copy(value) if type(value) in (list, dict, set) else None
+        self.contents = copy(value) if type(value) in CONTAINERS else None
         self.version = _version(value)
 
     def put_back(self) -> bool:

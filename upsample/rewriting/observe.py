@@ -103,6 +103,12 @@ class _Watch(TorchDispatchMode):
             self._follow(name if name == "copy_" else name.rstrip("_"), args, given, made)
         return output
 
+    def enter(self, args: Any) -> None:
+        """A module starts to run; what it is given may have been upsampled, and it may be all that it hands on."""
+        for each in tensors(args):
+            if each in self._small:
+                self._small[each].root().stacks.append(tuple(self._stack))
+
     def _follow(self, name: str, args: tuple[Any, ...], given: list[Tensor], made: Tensor) -> None:
         stack = tuple(self._stack)
         small = [self._small[each] for each in given if each in self._small]
@@ -149,18 +155,20 @@ class _Watch(TorchDispatchMode):
 def observe(network: nn.Module, run: Callable[[], Any]) -> tuple[Any, list[Scope]]:
     """Run a network, and return its output and the scopes of all that it upsamples."""
     stack: list[nn.Module] = []
-    with _stacked(stack), _Watch(stack) as watch:
+    watch = _Watch(stack)
+    with _stacked(stack, watch), watch:
         output = run()
     stacks = [trail.stacks for trail in watch.trails if trail.merged is None]
     return output, _disjoint([_scope(each) for each in stacks if all(each)])
 
 
 @contextmanager
-def _stacked(stack: list[nn.Module]) -> Iterator[None]:
+def _stacked(stack: list[nn.Module], watch: _Watch) -> Iterator[None]:
     """Keep the running modules in a list."""
 
     def enter(module: nn.Module, args: object) -> None:
         stack.append(module)
+        watch.enter(args)
 
     def leave(module: nn.Module, args: object, output: object) -> None:
         while stack and stack.pop() is not module:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cache, wraps
 from importlib import import_module
@@ -13,13 +14,17 @@ import torch
 from torch import Tensor, fx, nn
 from torch.utils._sympy.printers import PythonPrinter
 
-from upsample.rewriting.capture import Captured, NotCapturedError, UnassumedError
+from upsample.rewriting.capture import Captured
+from upsample.rewriting.parts import NotCapturedError, UnassumedError
 from upsample.rewriting.proof import difference
 from upsample.rewriting.structure import mapped, taken_apart, tensors
 
 PLAIN = (bool, int, float, str, type(None))
 
 Check = Callable[..., bool]
+
+KNOWN = {"math": math, "torch": torch}
+"""What printed conditions may name."""
 
 
 class Followed:
@@ -50,7 +55,7 @@ class Followed:
         self._given, self._returned = captured.given, captured.returned
         self._kinds = [(each.dtype, each.device.type, each.dim()) for each in captured.example]
         self._source = guard_source(captured, conditions)
-        self._fits: Check = eval(self._source)
+        self._fits: Check = eval(self._source, dict(KNOWN))
         code = graph.python_code("self")
         self._code, self._names = code.src, dict(code.globals)
         self._run = _function(self._code, self._names)
@@ -76,7 +81,7 @@ class Followed:
     def run(self, *args: Any, **kwargs: Any) -> Any:
         """Compute the module's output."""
         leaves, given = taken_apart((args, kwargs))
-        if given != self._given or not self._right_for(leaves):
+        if given != self._given or not self.right_for(leaves):
             return self._usual(*args, **kwargs)
         if self._differences is not None:
             return self._compared(args, kwargs)
@@ -108,7 +113,8 @@ class Followed:
         self._differences[self._name] = max(apart, self._differences.get(self._name, 0.0))
         return output
 
-    def _right_for(self, leaves: Sequence[Any]) -> bool:
+    def right_for(self, leaves: Sequence[Any]) -> bool:
+        """Whether the graph may be run for these tensors, with the module as it is."""
         if [(each.dtype, each.device.type, each.dim()) for each in leaves] != self._kinds:
             return False
         if not self._fits(*(side for each in leaves for side in each.shape)):
@@ -141,7 +147,7 @@ class Followed:
         vars(self).update(state)
         modules, others = state["_names"]
         self._names = {**others, **{name: import_module(path) for name, path in modules.items()}}
-        self._run, self._fits = _function(self._code, self._names), eval(self._source)
+        self._run, self._fits = _function(self._code, self._names), eval(self._source, dict(KNOWN))
 
 
 @cache

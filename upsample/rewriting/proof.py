@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from math import comb, exp, log
 from statistics import median
 
@@ -18,6 +19,11 @@ Prepare = Callable[[nn.Module, tuple[Tensor, ...]], Call]
 """How a runtime makes something to be called of a module and its inputs."""
 
 LEAST_ROUNDS = 9
+"""From which there is a 99 % interval."""
+
+FEWEST_ROUNDS = 3
+FAR_BEHIND = 1.3
+"""What takes this many times as long as the fastest in the first rounds is not timed again."""
 
 TOLERANCES = {
     torch.complex128: 1e-11,
@@ -35,14 +41,27 @@ def eager(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
     return lambda: module(*inputs)
 
 
-def interleaved(calls: Mapping[str, Call], seconds: float) -> dict[str, list[float]]:
-    """Time calls in rounds of one each, in random order: whatever disturbs the machine hits all of them alike."""
+def channels_last(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
+    """Call a copy of the module whose weights and inputs lie in that order."""
+    copy = deepcopy(module).to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # missing in the stubs
+    given = tuple(each.contiguous(memory_format=torch.channels_last) if each.dim() == 4 else each for each in inputs)
+    return lambda: copy(*given)
+
+
+def interleaved(calls: Mapping[str, Call], seconds: float, least: int = LEAST_ROUNDS) -> dict[str, list[float]]:
+    """Time calls in rounds of one each, in random order: whatever disturbs the machine hits all of them alike.
+
+    Args:
+        calls: by name.
+        seconds: for which rounds are begun.
+        least: rounds, however long they take.
+    """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in calls.values():
         call()
         call()
     end = time.perf_counter() + seconds
-    while len(next(iter(times.values()))) < LEAST_ROUNDS or time.perf_counter() < end:
+    while len(next(iter(times.values()))) < least or time.perf_counter() < end:
         for name in random.sample(list(calls), len(calls)):
             _synchronize()
             start = time.perf_counter()
@@ -50,6 +69,33 @@ def interleaved(calls: Mapping[str, Call], seconds: float) -> dict[str, list[flo
             _synchronize()
             times[name].append(time.perf_counter() - start)
     return times
+
+
+def compared(calls: Mapping[str, Call], seconds: float, wanted: float) -> dict[str, list[float]]:
+    """Time calls, of which the first two are what was and what is to be; longer where that leaves the answer open.
+
+    A neighbour that disturbs one round in ten leaves the interval of a few rounds wide open. So where the median says
+    that more is gained than is ``wanted`` and the interval does not, as many rounds are added twice over, once: two
+    looks at most, at intervals of 99 % each.
+    """
+    times = interleaved(calls, seconds)
+    before, after = list(calls)[:2]
+    median_gain, least, _ = gain(times[before], times[after])
+    if least > wanted or median_gain <= wanted:
+        return times
+    more = interleaved(calls, 2 * seconds, 2 * len(times[before]))
+    return {name: times[name] + more[name] for name in calls}
+
+
+def fastest(calls: Mapping[str, Call], seconds: float) -> tuple[str, float]:
+    """The name of the fastest call, and its median time in seconds; what is far behind is soon not timed any more."""
+    times = interleaved(calls, 0, FEWEST_ROUNDS)
+    best = min(map(median, times.values()))
+    left = {name: call for name, call in calls.items() if median(times[name]) <= FAR_BEHIND * best}
+    if len(left) > 1:
+        times = interleaved(left, seconds)
+    name = min(left, key=lambda each: median(times[each]))
+    return name, median(times[name])
 
 
 def _synchronize() -> None:

@@ -21,13 +21,13 @@ from torch import Tensor, nn
 
 from upsample.contract import UpsampleError
 from upsample.rewriting import proof
-from upsample.rewriting.capture import capturing
 from upsample.rewriting.choice import Chooser
 from upsample.rewriting.duplicate import NotCopiedError, duplicate, left_as_it_was
 from upsample.rewriting.observe import Scope, observe
-from upsample.rewriting.progress import Progress
+from upsample.rewriting.parts import capturing
 from upsample.rewriting.report import Report, SiteReport
 from upsample.rewriting.scope import Recorded
+from upsample.rewriting.status_line import StatusLine
 from upsample.rewriting.structure import mapped, tensors
 
 
@@ -40,6 +40,7 @@ def rewrite(
     least_gain: float = 0.02,
     least_whole_gain: float | None = None,
     seconds: float = 0.5,
+    also: Mapping[str, proof.Prepare] | None = None,
 ) -> tuple[nn.Module, Report]:
     """Return a copy of ``model`` with faster upsamplers and the same output, and a report on every site.
 
@@ -57,6 +58,8 @@ def rewrite(
         least_whole_gain: if given, nothing is rewritten unless the whole network is certainly faster by more than this
             share.
         seconds: of measuring for each comparison, of which there are a few for each kind of site and one for the whole.
+        also: other settings, as ``prepare`` is, by name: the report says what every kind of site would gain in them.
+            :func:`upsample.rewriting.channels_last` is one.
 
     Raises:
         UpsampleError: the model cannot be copied, or fails on the example, or the runtime cannot run it.
@@ -70,8 +73,8 @@ def rewrite(
         copy, before = duplicate(model), duplicate(model)
     except NotCopiedError as error:
         return model, Report((), notes=(f"The model is left alone, as it cannot be copied: {error}.",))
-    with torch.no_grad(), Progress() as progress:
-        chooser = Chooser(prepare, least_gain, seconds)
+    with torch.no_grad(), StatusLine() as progress:
+        chooser = Chooser(prepare, least_gain, seconds, dict(also or {}))
         work = _Rewriting(copy, before, (inputs, dict(example_kwargs or {})), chooser, least_whole_gain, progress)
         report = work.run()
         if report.gain is None:
@@ -98,7 +101,7 @@ class _Rewriting:
         given: tuple[tuple[Any, ...], dict[str, Any]],
         chooser: Chooser,
         least_whole_gain: float | None,
-        progress: Progress,
+        progress: StatusLine,
     ) -> None:
         self._network, self._before, self._call = network, before, given
         self._chooser, self._least_whole_gain, self._progress = chooser, least_whole_gain, progress
@@ -142,7 +145,7 @@ class _Rewriting:
         try:
             calls = {"before": before, "after": self._prepared(self._network)}
             with left_as_it_was(self._network):
-                times = proof.interleaved(calls, self._chooser.seconds)
+                times = proof.compared(calls, self._chooser.seconds, 1 + (self._least_whole_gain or 0))
         except Exception as error:
             self._leave(made, f"the runtime cannot run the rewritten network: {error}")
             return self._report(None, None)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from copy import deepcopy
 from typing import Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, fx, nn
 
-from upsample.exact.exact_form import ExactForm, Row, exporting
-from upsample.rewriting.vocabulary import Linear
+from upsample.exact.exact_form import ExactForm, Row, recording
+from upsample.rewriting.steps import Linear
 
 Split = list[tuple[int, int, ExactForm | None]]
 """Layers from the first to before the last, and the form that takes their place if they are not left as they are."""
@@ -27,13 +29,17 @@ class GivenRow(nn.Module):
 
     def __init__(self, links: Sequence[Linear]) -> None:
         super().__init__()
-        given = [(link.layer, name, each) for link in links for name, each in link.given.items()]
+        # Of its own, as others may be made of the same links.
+        layers = [deepcopy(link.layer) for link in links]
+        given = [
+            (layer, name, each) for layer, link in zip(layers, links, strict=True) for name, each in link.given.items()
+        ]
         sources = list(dict.fromkeys(source for _, _, each in given for source in each.sources))
         self._bound: list[tuple[nn.Module, str, tuple[int, ...], Callable[..., Tensor]]] = [
             (layer, name, tuple(map(sources.index, each.sources)), each.make) for layer, name, each in given
         ]
         # A tuple hides modules from torch: their parameters are not this one's.
-        self._hidden = (Row(*(link.layer for link in links)),)
+        self._hidden = (Row(*layers),)
         self._seen: tuple[Known, ...] | None = None
         self.parts = nn.ModuleList()
         self.split([(0, len(links), None)])
@@ -60,32 +66,59 @@ class GivenRow(nn.Module):
         self.parts = nn.ModuleList(form if form is not None else nn.Identity() for _, _, form in parts)
 
     def forward(self, input: Tensor, *given: Tensor, size: Sequence[int] | None = None) -> Tensor:
-        recording = exporting()
         wanted = torch.is_grad_enabled() and any(each.requires_grad for each in given)
-        if not recording:
-            self.follow(given, wanted)
+        if wanted and not torch.compiler.is_dynamo_compiling():
+            with self._lent(given):
+                return self._run(input, given, size)
+        if not recording():
+            self.follow(given)
+        return self._run(input, given, size)
+
+    def _run(self, input: Tensor, given: Sequence[Tensor], size: Sequence[int] | None) -> Tensor:
         for (first, last), part in zip(self._order, self.parts, strict=True):
             if isinstance(part, ExactForm):
                 input = part(input, size)
-            elif recording:
+            elif recording():
                 input = self._called(input, given, first, last, size)
             else:
                 input = Row(*self.layers[first:last])(input, size)
             size = None
-        if wanted and not recording:
-            # What was computed from parameters holds their history.
-            for layer, name, _, _ in self._bound:
-                layer._parameters[name] = layer._parameters[name].detach()  # type: ignore[union-attr, assignment]
         return input
 
-    def follow(self, given: Sequence[Tensor], wanted: bool = False) -> None:
+    @contextmanager
+    def _lent(self, given: Sequence[Tensor]) -> Iterator[None]:
+        """Have the layers use these parameters for one call, through which gradients reach them."""
+        before = [layer._parameters[name] for layer, name, _, _ in self._bound]
+        self._bind(given)
+        try:
+            yield
+        finally:
+            for (layer, name, _, _), own in zip(self._bound, before, strict=True):
+                layer._parameters[name] = own
+
+    def refresh(self, given: Sequence[Tensor]) -> None:
+        """Bring the kernels up to date where they are, for code that was compiled with them."""
+        before = self._seen
+        self.follow(given)
+        if self._seen is before:
+            return
+        for form in self.parts:
+            if isinstance(form, ExactForm):
+                kept = dict(form.named_buffers(recurse=False))
+                form.refresh()
+                for name, buffer in kept.items():
+                    form._buffers[name] = buffer.copy_(form._buffers[name])  # type: ignore[arg-type]
+
+    def follow(self, given: Sequence[Tensor]) -> None:
         """Give the layers their parameters, if they are not what they were."""
         now = tuple((each, 0 if each.is_inference() else each._version, each.dtype, each.device) for each in given)
-        if not wanted and self._seen is not None and all(map(_same, self._seen, now)):
-            return
+        if self._seen is None or not all(map(_same, self._seen, now)):
+            self._bind(given)
+            self._seen = now
+
+    def _bind(self, given: Sequence[Tensor]) -> None:
         for layer, name, places, make in self._bound:
             layer._parameters[name] = make(*(given[place] for place in places))  # type: ignore[assignment]
-        self._seen = None if wanted else now
 
     def _called(
         self, input: Tensor, given: Sequence[Tensor], first: int, last: int, size: Sequence[int] | None

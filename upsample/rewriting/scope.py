@@ -11,17 +11,18 @@ import torch
 from torch import Tensor, fx, nn
 
 from upsample.rewriting import proof
-from upsample.rewriting.capture import Calls, Captured, NotCapturedError, capture, first_line, watched
+from upsample.rewriting.capture import Captured, capture, first_line
 from upsample.rewriting.choice import Chooser
 from upsample.rewriting.duplicate import left_as_it_was
 from upsample.rewriting.observe import Scope
+from upsample.rewriting.parts import Calls, NotCapturedError, watched
 from upsample.rewriting.placement import Followed
+from upsample.rewriting.recorder import Recorder
 from upsample.rewriting.report import SiteReport
-from upsample.rewriting.rows import SUMS
-from upsample.rewriting.sites import Site, find
+from upsample.rewriting.search import find
+from upsample.rewriting.sites import Site
 from upsample.rewriting.structure import mapped, tensors
-from upsample.rewriting.substitution import Measured, Term, inputs_of, write, write_sum
-from upsample.rewriting.vocabulary import GROWING, operation
+from upsample.rewriting.substitution import Chosen, Measured, inputs_of, substitute
 
 
 @dataclass
@@ -103,13 +104,15 @@ class Recorded:
         found = find(self.captured.graph)
         self.sites, self.left = found.sites, found.left
         # Whether it can be told what the graph is right for is known now, and not when forms have been measured.
-        Followed(self.module, self.scope.inner, self.captured, self.captured.graph, {})
+        followed = Followed(self.module, self.scope.inner, self.captured, self.captured.graph, {})
+        if not followed.right_for(self.captured.example):
+            raise NotCapturedError("its sizes are not what they were taken for")
 
     def _run(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         assert self.captured is not None
         wanted = {node for site in self.sites for node in inputs_of(site)}
         wanted |= {part.start for site in self.sites for part in site.parts}
-        interpreter = _Recorder(self.module, self.captured, wanted)
+        interpreter = Recorder(self.module, self.captured.graph, wanted, self.captured.constants)
         made: tuple[Any, ...] = interpreter.run(*tensors((args, kwargs)))
         self.seen = interpreter.seen
         return made[: self.captured.outputs]
@@ -119,18 +122,18 @@ class Recorded:
         if self.captured is None or self.why_not:
             return [SiteReport(self.title, "upsampling", reason=self.why_not)] if self.why_not else []
         reports = [SiteReport(self.named(name), "upsampling", reason=reason) for name, reason in self.left]
-        chosen: list[tuple[Site, list[Term], str]] = []
+        chosen: list[tuple[Site, Chosen]] = []
         for site in self.sites:
             measured = Measured(self.module, self.captured.constants, site, self.seen)
-            report, terms, sum_name = chooser.best(site, measured, self.named(site.name))
+            report, way = chooser.best(site, measured, self.named(site.name))
             reports.append(report)
-            if terms is not None:
+            if way is not None:
                 self.rewritten.append(report.name)
-                chosen.append((site, terms, sum_name))
-        rows = _written(self.captured.graph, chosen)
+                chosen.append((site, way))
+        rows = {name: row for name, (row, _) in substitute(self.captured.graph, chosen).items()}
         self.seen.clear()
         if rows:
-            zeros = [sympy.Eq(zero.node.expr, 0) for site, _, _ in chosen for zero in site.zeros]
+            zeros = [sympy.Eq(zero.node.expr, 0) for site, _ in chosen for zero in site.zeros]
             self.followed = Followed(self.module, self.scope.inner, self.captured, self.captured.graph, rows, zeros)
             self.followed.make()
         return reports
@@ -140,54 +143,6 @@ class Recorded:
         if self.followed is not None:
             self.followed.take_back()
             self.followed = None
-
-
-def _written(graph: fx.Graph, chosen: Sequence[tuple[Site, list[Term], str]]) -> dict[str, nn.Module]:
-    """Write what was chosen into the graph; return the rows that it calls, by name."""
-    rows: dict[str, nn.Module] = {}
-    # One site may be given the output of another.
-    replaced: dict[fx.Node, fx.Node] = {}
-    for site, terms, sum_name in chosen:
-        last = site.nodes[-1]
-        with graph.inserting_before(last):
-            if sum_name:
-                names = [f"_exact_{len(rows)}"]
-                layer = site.parts[0].row[0].layer
-                assert isinstance(layer, nn.Upsample)
-                rows[names[0]] = SUMS[sum_name](layer)
-                new = write_sum(graph, site, names[0], lambda node: replaced.get(node, node))
-            else:
-                names = [f"_exact_{len(rows) + number}" for number in range(len(terms))]
-                rows |= {name: term.row for name, term in zip(names, terms, strict=True)}
-                new = write(graph, terms, names, lambda node: replaced.get(node, node))
-        replaced[last] = new
-        last.replace_all_uses_with(new)
-        for node in reversed(site.nodes):
-            graph.erase_node(node)
-    return rows
-
-
-class _Recorder(fx.Interpreter):
-    """Runs a graph and keeps some of its values."""
-
-    def __init__(self, module: nn.Module, captured: Captured, wanted: set[fx.Node]) -> None:
-        super().__init__(module, graph=captured.graph)
-        self._wanted, self._constants = wanted, captured.constants
-        self.seen: dict[fx.Node, Any] = {}
-
-    def fetch_attr(self, target: str) -> Any:
-        return self._constants[target] if target in self._constants else super().fetch_attr(target)
-
-    def run_node(self, n: fx.Node) -> Any:
-        made = super().run_node(n)
-        if n in self._wanted:
-            # What is written to later is not what a site was given.
-            self.seen[n] = made.detach().clone() if _written_to(n) and isinstance(made, Tensor) else made
-        return made
-
-
-def _written_to(node: fx.Node) -> bool:
-    return any(operation(user) not in GROWING and user.op != "output" for user in node.users)
 
 
 def _cloned(value: Any) -> Any:

@@ -13,28 +13,14 @@ that is affine with every interpolation, whose weights sum to one. What has a se
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, fx, nn
+from torch import fx, nn
 
-from upsample.contract import UnsupportedError
-from upsample.rewriting.vocabulary import (
-    Joined,
-    Linear,
-    Pointwise,
-    Same,
-    Step,
-    added,
-    operation,
-    shape_of,
-    step,
-    writes,
-)
+from upsample.rewriting.steps import Linear
+from upsample.rewriting.vocabulary import JOINING, operation
 from upsample.rewriting.vocabulary import grows as makes_larger
-
-Pad = nn.ConstantPad2d | nn.ReflectionPad2d | nn.ReplicationPad2d | nn.CircularPad2d
 
 
 @dataclass(frozen=True)
@@ -98,12 +84,14 @@ class Site:
         parts: what it is the sum of.
         other: what is added to its only part besides, which is no convolution then.
         zeros: symbolic numbers that have to be zero.
+        ends: why no convolution after it is a part of it, if none is.
     """
 
     nodes: list[fx.Node]
     parts: list[Part]
     other: fx.Node | None = None
     zeros: tuple[torch.SymInt, ...] = ()
+    ends: str = ""
 
     @property
     def text(self) -> str:
@@ -114,7 +102,7 @@ class Site:
         inner = [
             " + ".join(names[:-1]) if part.grows else "other" for names, part in zip(rows, self.parts, strict=True)
         ]
-        how = "cat" if any(isinstance(step(each), Joined) for each in self.nodes if _readable(each)) else "sum"
+        how = "cat" if any(operation(each) in JOINING for each in self.nodes) else "sum"
         return f"{how}({', '.join(inner)}) + {rows[0][-1]}"
 
     @property
@@ -122,7 +110,7 @@ class Site:
         """The path of its first layer with weights, or of the module that calls it, or the name of its first node."""
         for link in self.parts[0].row:
             for source in link.given["weight"].sources if "weight" in link.given else ():
-                if source.op in ("get_attr", "placeholder") and isinstance(source.meta.get("path"), str):
+                if isinstance(source.meta.get("path"), str):
                     return str(source.meta["path"]).rpartition(".")[0]
         return name_of(next(node for node in self.nodes if makes_larger(node)))
 
@@ -140,232 +128,6 @@ class Found:
     left: list[tuple[str, str]] = field(default_factory=list)
 
 
-def find(graph: fx.Graph) -> Found:
-    """Find the sites of a graph whose nodes have their values' shapes with them, each as large as it can be."""
-    found, look = Found(), _Look(graph)
-    for node in graph.nodes:
-        if node not in look.taken and (site := look.around(node)) is not None:
-            look.taken.update(site.nodes)
-            found.sites.append(site)
-    for node in graph.nodes:
-        if node in look.taken or not makes_larger(node):
-            continue
-        lone = look.alone(node)
-        if isinstance(lone, str):
-            found.left.append((name_of(node), lone))
-        else:
-            look.taken.update(lone.nodes)
-            found.sites.append(lone)
-    order = {node: number for number, node in enumerate(graph.nodes)}
-    found.sites.sort(key=lambda site: order[site.nodes[-1]])
-    return found
-
-
-class _Look:
-    """One graph, seen as steps."""
-
-    def __init__(self, graph: fx.Graph) -> None:
-        self.taken: set[fx.Node] = set()
-        self._order = {node: number for number, node in enumerate(graph.nodes)}
-        self._steps: dict[fx.Node, Step | str | None] = {}
-
-    def step(self, node: fx.Node) -> Step | str | None:
-        """What a node does, why it is no step that could be rewritten, or None."""
-        if node not in self._steps:
-            try:
-                self._steps[node] = step(node)
-            except UnsupportedError as error:
-                self._steps[node] = str(error)
-        return self._steps[node]
-
-    def around(self, node: fx.Node) -> Site | None:
-        """The site that ends in a convolution, if what it convolves is upsampled."""
-        root = self.step(node)
-        if not isinstance(root, Linear) or not isinstance(root.layer, nn.Conv2d) or not _dense(root.layer):
-            return None
-        whole = Channels(0, root.layer.in_channels)
-        nodes: list[fx.Node] = [node]
-        parts = self._parts(root.input, (root,), (), whole, nodes)
-        if not any(part.grows for part in parts):
-            return None
-        if len(parts) > 1 and root.layer.groups > 1:
-            return None
-        nodes.sort(key=self._order.__getitem__)
-        zeros = tuple(zero for each in nodes if isinstance(made := self.step(each), Same) for zero in made.zeros)
-        site = Site(nodes, sorted(parts, key=lambda part: not part.grows), zeros=zeros)
-        if len(parts) == 1:
-            self._extend(site)
-        return site if self._undisturbed(site) else None
-
-    def alone(self, node: fx.Node) -> Site | str:
-        """The site of an upsampler that no convolution follows, or why there is none."""
-        link = self.step(node)
-        if isinstance(link, str):
-            return link
-        if not isinstance(link, Linear):
-            return "it is called with arguments that are not known here."
-        nodes = [node]
-        start, row = self._before(link, nodes)
-        site = Site(nodes, [Part(start, (), row)])
-        self._extend(site)
-        if len(site.nodes) == 1 and isinstance(link.layer, nn.Upsample):
-            self._add(site)
-        return site if self._undisturbed(site) else "what it is given is written to before it is used."
-
-    def _parts(
-        self,
-        node: fx.Node,
-        row: tuple[Linear, ...],
-        functions: tuple[Function, ...],
-        channels: Channels,
-        nodes: list[fx.Node],
-    ) -> list[Part]:
-        """What a row of layers is given, as the sum of parts; ``nodes`` gets what they take the place of.
-
-        Args:
-            node: the value.
-            row: what follows, its last layer the convolution.
-            functions: of every position, that follow on the value; the first first.
-            channels: of the convolution that read it.
-            nodes: of the site.
-        """
-        leaf = [Part(node, functions, _share(row, channels))]
-        made = self.step(node)
-        if len(node.users) != 1 or node in self.taken or not isinstance(made, Linear | Joined | Pointwise | Same):
-            return leaf
-        further: list[fx.Node] = [node]
-        if isinstance(made, Same):
-            parts = self._parts(made.input, row, functions, channels, further)
-        elif isinstance(made, Joined):
-            parts = self._joined(made, row, functions, channels, further)
-        elif isinstance(made, Pointwise):
-            sum_of = added(node)
-            if len(made.inputs) == 1:
-                own = Function(node, Channels(0, _channels(node)))
-                parts = self._parts(made.inputs[0], row, (own, *functions), channels, further)
-            elif sum_of is not None and not functions and all(_unbiased(link) for link in row[:-1]):
-                parts = [part for each in sum_of for part in self._parts(each, row, (), channels, further)]
-                if not all(part.grows for part in parts):
-                    # A convolution more than before, at full size.
-                    return leaf
-            else:
-                return leaf
-        else:
-            return self._through(made, node, row, functions, channels, nodes) or leaf
-        if not any(part.grows for part in parts):
-            return leaf
-        nodes.extend(further)
-        return parts
-
-    def _joined(
-        self,
-        made: Joined,
-        row: tuple[Linear, ...],
-        functions: tuple[Function, ...],
-        channels: Channels,
-        nodes: list[fx.Node],
-    ) -> list[Part]:
-        parts: list[Part] = []
-        first = 0
-        for each in made.parts:
-            own = Channels(first, first + _channels(each))
-            first = own.last
-            sliced = tuple(replace(function, channels=own.of(function.channels)) for function in functions)
-            parts += self._parts(each, _channelwise(row, own), sliced, own.of(channels), nodes)
-        return parts
-
-    def _through(
-        self,
-        made: Linear,
-        node: fx.Node,
-        row: tuple[Linear, ...],
-        functions: tuple[Function, ...],
-        channels: Channels,
-        nodes: list[fx.Node],
-    ) -> list[Part] | None:
-        """The parts behind a linear layer, if it is one that each channel goes through by itself, or that grows."""
-        if not all(_commutes(each.node, _pointwise(self.step(each.node)), made.layer) for each in functions):
-            return None
-        if grows(made.layer):
-            if isinstance(made.layer, nn.PixelShuffle):
-                times = made.layer.upscale_factor**2
-                functions = tuple(replace(each, repeated=each.repeated * times) for each in functions)
-            further = [node]
-            start, before = (made.input, (made,)) if functions else self._before(made, further)
-            nodes.extend(further)
-            return [Part(start, functions, (*before, *_share(row, channels)))]
-        depthwise = isinstance(made.layer, nn.Conv2d) and _depthwise(made.layer) and not functions
-        if not depthwise and not isinstance(made.layer, Pad):
-            return None
-        further = [node]
-        parts = self._parts(made.input, (made, *row), functions, channels, further)
-        if not any(part.grows for part in parts):
-            return None
-        nodes.extend(further)
-        return parts
-
-    def _before(self, link: Linear, nodes: list[fx.Node]) -> tuple[fx.Node, tuple[Linear, ...]]:
-        """A shuffle with the convolution before it, which alone of all gains from it."""
-        before = link.input
-        made = self.step(before)
-        if (
-            isinstance(link.layer, nn.PixelShuffle)
-            and isinstance(made, Linear)
-            and isinstance(made.layer, nn.Conv2d)
-            and _dense(made.layer)
-            and len(before.users) == 1
-            and before not in self.taken
-        ):
-            nodes.insert(0, before)
-            return made.input, (made, link)
-        return link.input, (link,)
-
-    def _extend(self, site: Site) -> None:
-        """Take in the layers after it that alone read what is before them."""
-        (part,) = site.parts
-        row, waiting = list(part.row), list[tuple[fx.Node, Linear]]()
-        last = site.nodes[-1]
-        while len(last.users) == 1:
-            (reader,) = last.users
-            made = self.step(reader)
-            if reader in self.taken or not isinstance(made, Linear) or made.input is not last:
-                break
-            waiting.append((reader, made))
-            last = reader
-            if isinstance(made.layer, Pad):
-                continue
-            if not (isinstance(made.layer, nn.Conv2d) and _dense(made.layer)) and not isinstance(
-                made.layer, nn.PixelShuffle
-            ):
-                break
-            # Padding alone gains nothing.
-            site.nodes += [node for node, _ in waiting]
-            row += [link for _, link in waiting]
-            waiting.clear()
-        site.parts = [replace(part, row=tuple(row))]
-
-    def _add(self, site: Site) -> None:
-        """Take in the sum that alone reads an interpolation."""
-        (node,) = site.nodes
-        readers = list(node.users)
-        sum_of = added(readers[0]) if len(readers) == 1 else None
-        if sum_of is None or readers[0] in self.taken or sum_of[0] is sum_of[1] or writes(readers[0]):
-            return
-        (site.other,) = (each for each in sum_of if each is not node)
-        site.nodes.append(readers[0])
-
-    def _undisturbed(self, site: Site) -> bool:
-        """Whether nobody writes into what a site is given, which it comes to read later than before."""
-        own, end = set(site.nodes), self._order[site.nodes[-1]]
-        for start in (*(part.start for part in site.parts), *([site.other] if site.other is not None else [])):
-            for user in start.users:
-                if user not in own and self._order[user] < end and (writes(user) or user.meta.get("writes")):
-                    return False
-            if start in own:
-                return False
-        return not any(writes(node) and len(node.all_input_nodes[0].users) > 1 for node in own)
-
-
 def grows(layer: nn.Module) -> bool:
     """Whether a layer makes what it is given larger."""
     return isinstance(layer, nn.Upsample | nn.PixelShuffle | nn.ConvTranspose2d)
@@ -379,105 +141,12 @@ def name_of(node: fx.Node) -> str:
     return str(path) if layer else f"{path}.{node.name}".lstrip(".")
 
 
-def _dense(layer: nn.Conv2d) -> bool:
-    return layer.stride == (1, 1)
-
-
-def _depthwise(layer: nn.Conv2d) -> bool:
-    return _dense(layer) and layer.groups == layer.in_channels == layer.out_channels
-
-
-def _unbiased(link: Linear) -> bool:
-    return "bias" not in link.given and getattr(link.layer, "value", 0) == 0
-
-
 def _kind(layer: nn.Module) -> str:
     return type(layer).__name__
 
 
-def _readable(node: fx.Node) -> bool:
-    return operation(node) in ("cat", "concat", "concatenate")
-
-
-def _channels(node: fx.Node) -> int:
-    return int(shape_of(node)[1])
-
-
-def _pointwise(made: Step | str | None) -> Pointwise:
-    assert isinstance(made, Pointwise)
-    return made
-
-
-def _commutes(node: fx.Node, function: Pointwise, layer: nn.Module) -> bool:
-    """Whether a function may be applied before a layer in place of after it."""
-    if isinstance(layer, nn.PixelShuffle):
-        return True
-    if isinstance(layer, nn.Upsample):
-        return function.affine or layer.mode in ("nearest", "nearest-exact")
-    if isinstance(layer, nn.ConstantPad2d):
-        return not function.per_channel and _stays(node, layer.value)
-    return isinstance(layer, Pad)
-
-
-def _stays(node: fx.Node, value: float) -> bool:
-    """Whether a function without further values leaves this one as it is."""
-    given = torch.tensor(value)
-    arguments = [given if isinstance(each, fx.Node) else each for each in node.args]
-    if node.op == "call_method":
-        return bool(getattr(given.clone(), str(node.target))(*arguments[1:], **node.kwargs) == given)
-    assert callable(node.target)
-    try:
-        return bool(
-            node.target(*[each.clone() if each is given else each for each in arguments], **node.kwargs) == given
-        )
-    except (RuntimeError, TypeError):
-        return False
-
-
-def _share(row: tuple[Linear, ...], channels: Channels) -> tuple[Linear, ...]:
-    """The row with the part of the last layer's weights that these channels meet."""
-    *before, conv = row
-    layer = conv.layer
-    assert isinstance(layer, nn.Conv2d)
-    if channels == Channels(0, layer.in_channels):
-        return row
-    part = _conv(layer, channels.count, layer.out_channels, layer.groups)
-    weight = conv.given["weight"].then(partial(_narrowed, 1, channels.first, channels.count))
-    return (*before, replace(conv, layer=part, given={**conv.given, "weight": weight}))
-
-
-def _channelwise(row: tuple[Linear, ...], channels: Channels) -> tuple[Linear, ...]:
-    """The row for some of the channels before its last layer."""
-    made = []
-    for link in row[:-1]:
-        if isinstance(link.layer, nn.Conv2d) and channels.count != link.layer.in_channels:
-            narrowed = partial(_narrowed, 0, channels.first, channels.count)
-            given = {name: each.then(narrowed) for name, each in link.given.items()}
-            link = replace(link, layer=_conv(link.layer, *[channels.count] * 3), given=given)
-        made.append(link)
-    return (*made, row[-1])
-
-
-def _conv(like: nn.Conv2d, in_channels: int, out_channels: int, groups: int) -> nn.Conv2d:
-    return nn.Conv2d(
-        in_channels,
-        out_channels,
-        like.kernel_size,  # type: ignore[arg-type]  # a pair is what it takes
-        padding=like.padding,  # type: ignore[arg-type]
-        dilation=like.dilation,  # type: ignore[arg-type]
-        groups=groups,
-        bias=like.bias is not None,
-        device="meta",
-    )
-
-
-def _narrowed(dim: int, first: int, count: int, tensor: Tensor) -> Tensor:
-    return tensor.narrow(dim, first, count)
-
-
 def computed(site: Site) -> fx.Node | None:
-    """A parameter of its layers that the forward pass computes, if there is one."""
-    needed = (
-        source for part in site.parts for link in part.row for each in link.given.values() for source in each.sources
-    )
-    return next((source for source in needed if source.op not in ("get_attr", "placeholder")), None)
+    """A parameter of its layers that the forward pass computes or is given, if there is one."""
+    needed = (each.sources for part in site.parts for link in part.row for each in link.given.values())
+    own = (source for sources in needed for source in sources)
+    return next((source for source in own if source.op != "get_attr" and "path" not in source.meta), None)

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from torch import Tensor, fx, nn
 
+from upsample.exact.exact_form import recording
 from upsample.rewriting.rows import AddedTo, GivenRow
 from upsample.rewriting.sites import Function, Part, Site
-from upsample.rewriting.vocabulary import IN_PLACE, Given, Linear, operation, shape_of, step, writes
+from upsample.rewriting.steps import Given, Linear, step
+from upsample.rewriting.vocabulary import IN_PLACE, operation, shape_of, writes
 
 Value = Callable[[fx.Node], Any]
 """From a node of the graph that a site was found in to what stands for it where it is written."""
@@ -80,6 +82,38 @@ def unbiased(row: Sequence[Linear]) -> tuple[Linear, ...]:
     return (*before, replace(conv, layer=bare, given={"weight": conv.given["weight"]}))
 
 
+Chosen = Sequence[Term] | AddedTo
+"""What a site is to be: a sum of terms, or the row that adds."""
+
+
+def substitute(graph: fx.Graph, chosen: Sequence[tuple[Site, Chosen]]) -> dict[str, tuple[nn.Module, list[fx.Node]]]:
+    """Write what was chosen into a graph; return the rows that it calls, by name, with what their parameters are."""
+    rows: dict[str, tuple[nn.Module, list[fx.Node]]] = {}
+    # One site may be given the output of another.
+    replaced: dict[fx.Node, fx.Node] = {}
+
+    def value(node: fx.Node) -> fx.Node:
+        return replaced.get(node, node)
+
+    for site, way in chosen:
+        last = site.nodes[-1]
+        with graph.inserting_before(last):
+            if isinstance(way, AddedTo):
+                name = f"_exact_{len(rows)}"
+                rows[name] = way, []
+                new = write_sum(graph, site, name, value)
+            else:
+                names = [f"_exact_{len(rows) + number}" for number in range(len(way))]
+                rows |= {name: (term.row, GivenRow.sources(term.links)) for name, term in zip(names, way, strict=True)}
+                new = write(graph, way, names, value)
+        new.meta = dict(last.meta)
+        replaced[last] = new
+        last.replace_all_uses_with(new)
+        for node in reversed(site.nodes):
+            graph.erase_node(node)
+    return rows
+
+
 def write(graph: fx.Graph, terms: Sequence[Term], names: Sequence[str], value: Value) -> fx.Node:
     """Write the sum of terms where the graph is being written; ``names`` are those of their rows."""
     total: fx.Node | None = None
@@ -90,9 +124,16 @@ def write(graph: fx.Graph, terms: Sequence[Term], names: Sequence[str], value: V
             each = [_grown(graph, part, value) for part in term.parts]
             given = graph.call_function(torch.cat, (each, 1))
         made = _called(graph, name, term.links, given, value)
-        total = made if total is None else graph.call_function(torch.ops.aten.add_.Tensor, (total, made))
+        total = made if total is None else graph.call_function(plus, (total, made))
     assert total is not None
     return total
+
+
+def plus(one: Tensor, other: Tensor) -> Tensor:
+    """The sum, written into the first, which is nobody else's, where no history has to be kept."""
+    if recording() or (torch.is_grad_enabled() and (one.requires_grad or other.requires_grad)):
+        return one + other
+    return one.add_(other)
 
 
 def write_sum(graph: fx.Graph, site: Site, name: str, value: Value) -> fx.Node:
@@ -179,7 +220,12 @@ def inputs_of(site: Site) -> list[fx.Node]:
     """What a site's nodes read that is neither theirs nor the module's own, in order."""
     own = set(site.nodes)
     read = (each for node in site.nodes for each in node.all_input_nodes)
-    return list(dict.fromkeys(each for each in read if each not in own and each.op != "get_attr"))
+    return list(dict.fromkeys(each for each in read if each not in own and not is_own(each)))
+
+
+def is_own(node: fx.Node) -> bool:
+    """Whether a value of a graph is a parameter or a buffer of the module that it is of."""
+    return node.op == "get_attr" or "path" in node.meta
 
 
 class Measured:
@@ -197,6 +243,7 @@ class Measured:
     ) -> None:
         self._root, self._constants, self._site, self._seen = root, constants, site, seen
         self._inputs = [node for node in inputs_of(site) if isinstance(seen[node], Tensor)]
+        self._owned: dict[str, fx.Node] = {}
 
     @property
     def example(self) -> tuple[Tensor, ...]:
@@ -211,9 +258,12 @@ class Measured:
             made[node] = graph.node_copy(node, lambda each: made[each] if each in made else value(each))
         return self._ended(graph, made[self._site.nodes[-1]])
 
-    def way(self, terms: Sequence[Term]) -> fx.GraphModule:
-        """The site as the sum of terms."""
+    def way(self, chosen: Chosen) -> fx.GraphModule:
+        """The site as what was chosen for it."""
         graph, value = self._begun()
+        if isinstance(chosen, AddedTo):
+            return self._ended(graph, write_sum(graph, self._site, "row_0", value), {"row_0": chosen})
+        terms = chosen
         names = [f"row_{number}" for number in range(len(terms))]
         output = write(graph, terms, names, value)
         return self._ended(graph, output, {name: term.row for name, term in zip(names, terms, strict=True)})
@@ -222,11 +272,6 @@ class Measured:
         """What a part's row is given."""
         graph, value = self._begun()
         return self._ended(graph, _started(graph, part, value))
-
-    def sums(self, row: AddedTo, site: Site) -> fx.GraphModule:
-        """The site as an upsampled value added to another."""
-        graph, value = self._begun()
-        return self._ended(graph, write_sum(graph, site, "row_0", value), {"row_0": row})
 
     def seen(self, value: Any) -> Any:
         """What a value of the graph was in the example, or what the module has under a name."""
@@ -252,7 +297,9 @@ class Measured:
         def value(node: fx.Node) -> Any:
             if node not in made:
                 # The module's own, or a number, which the example tells.
-                made[node] = graph.node_copy(node) if node.op == "get_attr" else self._seen[node]
+                name = str(node.target) if node.op == "get_attr" else f"own_{node.name}"
+                made[node] = graph.create_node("get_attr", name) if is_own(node) else self._seen[node]
+                self._owned[name] = node
             return made[node]
 
         return graph, value
@@ -264,5 +311,5 @@ class Measured:
         targets: dict[str, Any] = {**(rows or {})}
         for node in graph.nodes:
             if node.op == "get_attr":
-                targets[str(node.target)] = self._read(str(node.target))
+                targets[str(node.target)] = self.seen(self._owned[str(node.target)])
         return fx.GraphModule(targets, graph)

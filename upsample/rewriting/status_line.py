@@ -7,7 +7,7 @@ from types import TracebackType
 from typing import Self
 
 
-class Progress:
+class StatusLine:
     """Overwrites its line on standard error, and leaves nothing behind."""
 
     def __enter__(self) -> Self:
