@@ -23,9 +23,11 @@ from upbench.onnx_files.verification import RuntimeVerdict
 from upbench.onnx_files.writer import NotWrittenError
 from upbench.wording import Message, say
 from upsample.rewriting.choice import Chooser
-from upsample.rewriting.progress import Progress
 from upsample.rewriting.report import SiteReport
-from upsample.rewriting.sites import Site, find
+from upsample.rewriting.rows import AddedTo
+from upsample.rewriting.search import find
+from upsample.rewriting.sites import Site
+from upsample.rewriting.status_line import StatusLine
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,7 @@ def rewrite_file(
     model = model_file.read(source)
     rewritten_file.check_output(source, output, model, overwrite)
     feeds = example_feeds.example(model, inputs)
-    with _threads(settings.threads), torch.no_grad(), Progress() as progress:
+    with _threads(settings.threads), torch.no_grad(), StatusLine() as progress:
         return _Work(source, output, settings, model, feeds, progress).run()
 
 
@@ -105,7 +107,7 @@ class _Work:
     """One call of :func:`rewrite_file`."""
 
     def __init__(
-        self, source: Path, output: Path, settings: FileSettings, model: ir.Model, feeds: Feeds, progress: Progress
+        self, source: Path, output: Path, settings: FileSettings, model: ir.Model, feeds: Feeds, progress: StatusLine
     ) -> None:
         self._source, self._output, self._settings = source, output, settings
         self._model, self._feeds, self._progress = model, feeds, progress
@@ -149,10 +151,11 @@ class _Work:
             self._progress.say(f"site {number} of {len(found.sites)}")
             name = _name(own, site)
             prepare.site = measured = MeasuredInFile(self._model, own, site)
-            report, terms, _ = chooser.best(site, measured, name)
-            if terms is not None:
+            report, chosen = chooser.best(site, measured, name)
+            if chosen is not None:
+                assert not isinstance(chosen, AddedTo)
                 try:
-                    replacements.append(Replacement(measured, terms, len(replacements) + 1))
+                    replacements.append(Replacement(measured, chosen, len(replacements) + 1))
                 except NotWrittenError as error:
                     report = replace(report, after="", reason=f"{error}.")
             reports.append((order[site.nodes[-1]], report))
