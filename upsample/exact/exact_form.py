@@ -168,8 +168,12 @@ class ExactForm(nn.Module):
         """Return what :meth:`_run` needs, from the layers' present weights; differentiable."""
 
     @abstractmethod
+    def fits(self, height: int, width: int) -> bool:
+        """Whether an input of this size is computed in this form; a smaller one goes through the layers."""
+
     def _fits(self, input: Tensor) -> bool:
-        """Whether the input is large enough for this form."""
+        """Whether the input is large enough for this form, or left to its run to find out."""
+        return self.fits(input.shape[2], input.shape[3])
 
     def _makes(self, input: Tensor, size: Sequence[int]) -> bool:
         """Whether an interpolation to this size is the one that this form stands for."""

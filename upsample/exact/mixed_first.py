@@ -92,7 +92,15 @@ class MixedFirst(ExactForm):
         assert isinstance(conv, nn.Conv2d)
         return conv
 
+    def fits(self, height: int, width: int) -> bool:
+        with torch.device("meta"):
+            high, wide = self.usual[0](torch.empty(1, 1, height, width)).shape[2:]
+        if self._inside:
+            high, wide = high + sum(self._padding[0]), wide + sum(self._padding[1])
+        return bool(high > self._reaches[0] and wide > self._reaches[1])
+
     def _fits(self, input: Tensor) -> bool:
+        # Seen of the planes, once they are made.
         return True
 
     def _weights(self) -> dict[str, Tensor]:

@@ -37,8 +37,8 @@ class PolyphaseForm(ExactForm):
         apart = self._pairs() >= WORTH_TWO_CALLS
         self._sides = sides_of(self.vertical, apart), sides_of(self.horizontal, apart)
 
-    def _fits(self, input: Tensor) -> bool:
-        return bool(input.shape[2] >= self.vertical.least and input.shape[3] >= self.horizontal.least)
+    def fits(self, height: int, width: int) -> bool:
+        return bool(height >= self.vertical.least and width >= self.horizontal.least)
 
     def _weights(self) -> dict[str, Tensor]:
         kernels = self._kernels()

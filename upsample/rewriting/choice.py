@@ -173,7 +173,7 @@ def _chosen(site: Site, measured: Measured, way: Way) -> Chosen:
 
 
 def _rest(parts: Sequence[Part]) -> Term:
-    if len(parts) == 1 and not parts[0].grows:
+    if len(parts) == 1:
         return own_term(parts[0], biased=False)
     return joint_term(parts, biased=False)
 

@@ -53,6 +53,12 @@ class GivenRow(nn.Module):
         """The layers, with the parameters of the last call."""
         return list(self._hidden[0])
 
+    @property
+    def divided(self) -> Split:
+        """As it was split last."""
+        forms = (part if isinstance(part, ExactForm) else None for part in self.parts)
+        return [(first, last, form) for (first, last), form in zip(self._order, forms, strict=True)]
+
     def split(self, parts: Split) -> None:
         """Run some of the layers in the form that is given with them."""
         self._order = [(first, last) for first, last, _ in parts]

@@ -18,6 +18,7 @@ from upbench.cli.list_command import list_upsamplers
 from upbench.cli.quality_command import quality
 from upbench.cli.recommend_command import recommend
 from upbench.cli.report_command import report
+from upbench.cli.rewrite_command import rewrite
 from upbench.cli.run_command import run
 from upbench.errors import UserError
 
@@ -43,6 +44,7 @@ app.command(
     epilog="Example: upbench gate --against main benchmarks --markdown summary.md; what follows -- is pytest's",
     context_settings={"ignore_unknown_options": True},
 )(gate)
+app.command(epilog="Example: upbench rewrite model.onnx --output faster.onnx --runtime onnx,openvino")(rewrite)
 app.command("list", epilog="Example: upbench list --json")(list_upsamplers)
 app.command(epilog="Example: upbench doctor")(doctor)
 

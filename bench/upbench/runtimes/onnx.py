@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -23,9 +24,7 @@ class Onnx(Runtime):
         import onnxruntime
 
         file = None if kept is None else kept / "model.onnx"
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = torch.get_num_threads()
-        options.inter_op_num_threads = 1
+        options = session_options()
         try:
             model = file.read_bytes() if file and file.exists() else exported(module, inputs)
             session = onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
@@ -42,6 +41,16 @@ class Onnx(Runtime):
             return torch.from_numpy(session.run(None, feeds)[0])
 
         return call
+
+
+def session_options() -> Any:
+    """ONNX Runtime's settings: all optimisations, and as many threads as torch has now."""
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
+    return options
 
 
 def exported(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:

@@ -31,7 +31,7 @@ class OpenVINO(Runtime):
                 model = openvino.convert_model(
                     module, example_input=inputs, input=[tuple(each.shape) for each in inputs]
                 )
-            compiled = openvino.compile_model(model, "CPU", _settings(inputs[0].dtype))
+            compiled = openvino.compile_model(model, "CPU", latency_settings(inputs[0].dtype))
             request = compiled.create_infer_request()
             feeds = [_as_openvino(each) for each in inputs]
             request.infer(feeds)
@@ -45,7 +45,8 @@ class OpenVINO(Runtime):
         return call
 
 
-def _settings(dtype: torch.dtype) -> dict[str, Any]:
+def latency_settings(dtype: torch.dtype) -> dict[str, Any]:
+    """OpenVINO's settings for a model of this dtype, with as many threads as torch has now."""
     return {
         "PERFORMANCE_HINT": "LATENCY",
         "NUM_STREAMS": "1",
