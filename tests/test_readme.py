@@ -334,7 +334,7 @@ def test_a_network_is_rewritten_as_shown(page: str, capsys: pytest.CaptureFixtur
     assert capsys.readouterr().out.startswith("1: Upsample + Conv2d ")
 
 
-@pytest.mark.filterwarnings("ignore:`torch.jit.script")  # of torch's own modules, as they are imported
+@pytest.mark.filterwarnings("ignore:`torch.jit.script", "ignore:`isinstance.treespec")  # of torch by its own modules
 @pytest.mark.parametrize("inner", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
 def test_what_the_page_about_rewriting_shows_runs(inner: str, capsys: pytest.CaptureFixture[str]) -> None:
     blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "rewriting.md").read_text(), re.DOTALL)
