@@ -332,3 +332,13 @@ def test_a_network_is_rewritten_as_shown(page: str, capsys: pytest.CaptureFixtur
         if "rewrite" in block or "exact_forms" in block:
             exec(block, names)
     assert capsys.readouterr().out.startswith("1: Upsample + Conv2d ")
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit.script", "ignore:`isinstance.treespec")  # of torch by its own modules
+@pytest.mark.parametrize("inner", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_what_the_page_about_rewriting_shows_runs(inner: str, capsys: pytest.CaptureFixture[str]) -> None:
+    blocks = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "rewriting.md").read_text(), re.DOTALL)
+    # Inductor needs a compiler, and half a minute.
+    exec("".join(blocks).replace('"inductor"', repr(inner)), {"__name__": "page"})
+    said = capsys.readouterr().out
+    assert said.count("cat(Upsample, other) + Conv2d") == 2
