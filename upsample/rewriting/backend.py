@@ -16,6 +16,7 @@ from torch._guards import tracing
 
 from upsample.contract import UpsampleError
 from upsample.rewriting import proof
+from upsample.rewriting.capture import first_line
 from upsample.rewriting.choice import Chooser
 from upsample.rewriting.recorder import Recorder
 from upsample.rewriting.report import SiteReport
@@ -59,16 +60,12 @@ def backend(
     if unknown := chosen.keys() - set(OPTIONS):
         raise UpsampleError(f"The backend has no option {sorted(unknown)[0]!r}; it has {', '.join(OPTIONS)}.")
     inner = _inner(chosen.get("inner", "inductor"), mode)
-    found = find(_with_paths(graph_module.graph))
     reports: list[SiteReport] = chosen.get("reports", [])
-    reports += [SiteReport(name, "upsampling", reason=reason) for name, reason in found.left]
-    rows: list[tuple[GivenRow, list[int]]] = []
-    tensors = [each for each in example_inputs if isinstance(each, Tensor)]
-    if torch.is_grad_enabled() and any(each.requires_grad for each in tensors):
-        reports += [SiteReport(site.name, site.text, reason=GRADIENTS) for site in found.sites]
-    elif found.sites:
-        chooser = Chooser(_prepare(inner), chosen.get("least_gain", 0.02), chosen.get("seconds", 0.5))
-        rows = _rewritten(graph_module, found.sites, example_inputs, chooser, reports)
+    try:
+        rows = _looked_at(graph_module, example_inputs, inner, chosen, reports)
+    except Exception as error:  # parts of a user's own may raise anything, and so may a compiler
+        reports.append(SiteReport("a graph", "upsampling", reason=f"it could not be examined: {first_line(error)}."))
+        rows = []
     if not rows:
         return inner(graph_module, list(example_inputs))
     own = fx.GraphModule(graph_module, graph_module.graph, type(graph_module).__name__)
@@ -83,6 +80,23 @@ def backend(
         return compiled(*args)
 
     return run
+
+
+def _looked_at(
+    module: fx.GraphModule,
+    example: Sequence[Any],
+    inner: Callable[[fx.GraphModule, list[Any]], Compiled],
+    options: Mapping[str, Any],
+    reports: list[SiteReport],
+) -> list[tuple[GivenRow, list[int]]]:
+    """Find the sites of a graph and rewrite them; the rows in it as :func:`_rewritten` returns them."""
+    found = find(_with_paths(module.graph))
+    reports += [SiteReport(name, "upsampling", reason=reason) for name, reason in found.left]
+    if torch.is_grad_enabled() and any(isinstance(each, Tensor) and each.requires_grad for each in example):
+        reports += [SiteReport(site.name, site.text, reason=GRADIENTS) for site in found.sites]
+        return []
+    chooser = Chooser(_prepare(inner), options.get("least_gain", 0.02), options.get("seconds", 0.5))
+    return _rewritten(module, found.sites, example, chooser, reports) if found.sites else []
 
 
 def _inner(name: Any, mode: str | None) -> Callable[[fx.GraphModule, list[Any]], Compiled]:

@@ -92,7 +92,7 @@ def _without_weights(model: ir.Model) -> tuple[onnx.ModelProto, dict[str, Array]
             continue
         weights[name] = np.asarray(tensor.numpy())
         kept.append((value, tensor))
-        shape = ir.Shape(tensor.shape)
+        shape = ir.Shape(tuple(tensor.shape.numpy()))
         value.const_value = ir.ExternalTensor("weights", 0, tensor.nbytes, tensor.dtype, shape=shape, name=name)
     try:
         return ir.to_proto(model), weights

@@ -126,7 +126,10 @@ class _Asking:
         if name not in self._graph.initializers:
             tensor = ir.tensor(content, dtype=ir.DataType.INT64, name=name)
             value = ir.Value(
-                name=name, shape=ir.Shape(tensor.shape), type=ir.TensorType(tensor.dtype), const_value=tensor
+                name=name,
+                shape=ir.Shape(tuple(tensor.shape.numpy())),
+                type=ir.TensorType(tensor.dtype),
+                const_value=tensor,
             )
             self._graph.register_initializer(value)
         return self._graph.initializers[name]
@@ -256,4 +259,4 @@ def remove_unread(graph: ir.Graph, nodes: Sequence[ir.Node]) -> None:
             if producer is not None:
                 waiting.append(producer)
             elif value.is_initializer() and not value.is_graph_input():
-                del graph.initializers[value.name]
+                del graph.initializers[str(value.name)]
