@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from weakref import ref
 
 import torch
 from torch import Tensor
@@ -15,14 +14,15 @@ class Seen:
 
     def __init__(self, tensor: Tensor) -> None:
         self._tensor, self._state = tensor, _state(tensor)
-        # What is converted keeps its object and its count of writes, and gets other memory.
-        self._memory = ref(tensor.untyped_storage()) if _has_memory(tensor) else None
+        # What is converted keeps its object and its count of writes, and gets other memory; while this is held nobody
+        # else's has its address.
+        self._memory = tensor.untyped_storage() if _has_memory(tensor) else None
 
     def still(self, tensor: Tensor) -> bool:
         """Whether it is the same tensor, with the same values; what is written through ``.data`` nobody can see."""
         if tensor is not self._tensor or _state(tensor) != self._state:
             return False
-        return self._memory is None or self._memory() is tensor.untyped_storage()
+        return self._memory is None or self._memory._cdata == tensor.untyped_storage()._cdata
 
 
 def all_still(seen: tuple[Seen, ...], tensors: Iterable[Tensor]) -> bool:

@@ -80,20 +80,20 @@ class Chooser:
         usual, given = measured.usual(), measured.example
         ways, reasons = self._ways(site, measured)
         if not ways:
-            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
+            return replace(said, reason=_none_faster(site, reasons), details=tuple(reasons)), None
         modules = {number: measured.way(_chosen(site, measured, way)) for number, way in enumerate(ways)}
         calls: dict[str, proof.Call] = {}
         for number, module in modules.items():
             try:
                 calls[str(number)] = self.prepare(module, given)
             except Exception as error:
-                reasons[f"{_called(site, ways[number])}: {error}."] = None
+                reasons[f"{_called(site, ways[number])}: {error}."] = True
         try:
             before = self.prepare(usual, given)
         except Exception as error:
             return replace(said, reason=f"the runtime cannot run it by itself: {error}."), None
         if not calls:
-            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
+            return replace(said, reason=_none_faster(site, reasons), details=tuple(reasons)), None
         number = int(proof.fastest(calls, self.seconds)[0]) if len(calls) > 1 else int(next(iter(calls)))
         way, module = ways[number], modules[number]
         apart, where = _furthest_apart(usual, module, given)
@@ -108,7 +108,7 @@ class Chooser:
         if self.prepare is proof.eager:
             said = replace(said, peak_bytes=(peak_bytes(rivals["a"]), peak_bytes(rivals["b"])))
         if gained[1] <= 1 + self.least_gain:
-            return replace(said, reason=_none_faster(site), details=tuple(reasons)), None
+            return replace(said, reason=_none_faster(site, reasons), details=tuple(reasons)), None
         return replace(said, after=_called(site, way)), way
 
     def _elsewhere(self, site: Site, measured: Measured, said: SiteReport) -> Iterator[tuple[str, tuple[str, Gain]]]:
@@ -130,9 +130,9 @@ class Chooser:
         except Exception:  # it does not exist, or the runtime cannot run it
             return {}
 
-    def _ways(self, site: Site, measured: Measured) -> tuple[list[Way], dict[str, None]]:
+    def _ways(self, site: Site, measured: Measured) -> tuple[list[Way], dict[str, bool]]:
         """All that the site could be computed by: the fastest split of every part, and every choice of parts."""
-        reasons: dict[str, None] = {}
+        reasons: dict[str, bool] = {}
         if site.other is not None:
             return [Way(sum=name) for name in SUMS if name != "added_by_rows" or _nearest(site)], reasons
         splits: dict[int, FormNames] = {}
@@ -218,9 +218,10 @@ def _called(site: Site, way: Way) -> str:
     return " + ".join([*names, *(["the rest as before"] if rest else [])])
 
 
-def _none_faster(site: Site) -> str:
+def _none_faster(site: Site, reasons: Mapping[str, bool]) -> str:
     """Why a site is left alone that could be computed in other ways."""
-    return f"{site.ends}, and by itself {NONE_FASTER}" if site.ends else NONE_FASTER
+    said = f"{site.ends}, and by itself {NONE_FASTER}" if site.ends else NONE_FASTER
+    return " ".join([said, *(reason for reason, of_runtime in reasons.items() if of_runtime)])
 
 
 def why_not_input(input: Any) -> str | None:

@@ -134,7 +134,8 @@ class GivenRow(nn.Module):
 
 def added_to(total: Tensor, more: Tensor) -> Tensor:
     """The sum, written into the first, which nobody else has, where that is nothing that is recorded."""
-    return total + more if recording() or transformed([total, more]) else total.add_(more)
+    wanted = torch.is_grad_enabled() and (total.requires_grad or more.requires_grad)
+    return total + more if wanted or recording() or transformed([total, more]) else total.add_(more)
 
 
 class AddedTo(nn.Module):

@@ -34,14 +34,14 @@ class Splitter:
     prepare: proof.Prepare
     seconds: float
 
-    def best(self, part: Part, measured: Measured, must: bool, reasons: dict[str, None]) -> FormNames | None:
+    def best(self, part: Part, measured: Measured, must: bool, reasons: dict[str, bool]) -> FormNames | None:
         """The fastest way to run a row; None where that is the usual one.
 
         Args:
             part: whose row it is.
             measured: graphs of its site.
             must: whether it is a part of a sum, of which each layer by itself is not the usual way.
-            reasons: gets what cannot be run, and why.
+            reasons: gets why forms are no choice, and whether that is for the runtime's sake.
         """
         row, given = row_with_weights(part, measured)
         size = _size(part, measured)
@@ -77,7 +77,7 @@ class Splitter:
         first: int,
         last: int,
         size: tuple[int, ...] | None,
-        reasons: dict[str, None],
+        reasons: dict[str, bool],
     ) -> dict[tuple[int, int], tuple[float, str | None]]:
         """The fastest way to do some of the layers: its seconds, and its form unless it is the usual one."""
         part, input = list(layers[first:last]), inputs[first]
@@ -94,7 +94,7 @@ class Splitter:
             try:
                 calls[name] = self.prepare(_Sized(way, told) if told is not None else way, (input,))
             except Exception as error:
-                reasons[f"{name.capitalize()}: {error}."] = None
+                reasons[f"{name.capitalize()}: {error}."] = True
         if not calls:
             return {}
         if len(calls) == 1 and single and len(layers) == 1:
@@ -136,7 +136,7 @@ def _segments(length: int) -> Iterator[tuple[int, int]]:
     return ((first, last) for first in range(length) for last in range(first + 1, length + 1))
 
 
-def _forms(layers: Sequence[nn.Module], input: Tensor, reasons: dict[str, None]) -> Iterator[tuple[str, ExactForm]]:
+def _forms(layers: Sequence[nn.Module], input: Tensor, reasons: dict[str, bool]) -> Iterator[tuple[str, ExactForm]]:
     """The exact forms of layers that are worth measuring."""
     own = usual_work(layers, input).flops
     taps = 1
@@ -145,12 +145,12 @@ def _forms(layers: Sequence[nn.Module], input: Tensor, reasons: dict[str, None])
         taps *= sides[0] * sides[1]
     channels = [getattr(layer, "out_channels", 0) for layer in layers]
     if taps * input.shape[1] * max(channels) > MOST_WEIGHTS:
-        reasons["Its kernels would be too large."] = None
+        reasons["Its kernels would be too large."] = False
         return
     # The kernels of a form with far too much arithmetic may take seconds to work out.
     for name, form in each_form(layers, input.shape[1], owned=False, ready=False):
         if isinstance(form, UnsupportedError):
-            reasons[f"{name.capitalize()}: {form}"] = None
+            reasons[f"{name.capitalize()}: {form}"] = False
         elif form.work(input.shape[0], *input.shape[2:]).flops <= MOST_WORK * max(own, 1):
             form.refresh()
             yield name, form
