@@ -12,7 +12,7 @@ import torch
 from upbench import runtimes
 from upbench.errors import UsageError
 from upbench.runtimes.onnx import session_options
-from upbench.runtimes.openvino import latency_settings
+from upbench.runtimes.openvino import core, latency_settings
 
 Array = np.ndarray[Any, Any]
 Feeds = Mapping[str, Array]
@@ -88,10 +88,9 @@ def _onnxruntime(model: Path | bytes, weights: Feeds) -> Loaded:
 def _openvino(model: Path | bytes, weights: Feeds) -> Loaded:
     import openvino
 
-    core = openvino.Core()
-    read = core.read_model(model if isinstance(model, bytes) else str(model))
+    read = core().read_model(model if isinstance(model, bytes) else str(model))
     kinds = [each.get_element_type().get_type_name() for each in read.inputs]
-    compiled = core.compile_model(read, "CPU", latency_settings(torch.float16 if "f16" in kinds else torch.float32))
+    compiled = core().compile_model(read, "CPU", latency_settings(torch.float16 if "f16" in kinds else torch.float32))
     request, names = compiled.create_infer_request(), [_name(each) for each in compiled.inputs]
 
     def run(feeds: Feeds) -> list[Array]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
 from pathlib import Path
 from typing import Any
@@ -31,7 +32,7 @@ class OpenVINO(Runtime):
                 model = openvino.convert_model(
                     module, example_input=inputs, input=[tuple(each.shape) for each in inputs]
                 )
-            compiled = openvino.compile_model(model, "CPU", latency_settings(inputs[0].dtype))
+            compiled = core().compile_model(model, "CPU", latency_settings(inputs[0].dtype))
             request = compiled.create_infer_request()
             feeds = [_as_openvino(each) for each in inputs]
             request.infer(feeds)
@@ -43,6 +44,19 @@ class OpenVINO(Runtime):
             return _as_torch(request.get_output_tensor(0).data, inputs[0].dtype)
 
         return call
+
+
+@functools.cache
+def core() -> Any:
+    """The one core of this process, which stays.
+
+    Each core gives the thread that makes it a stack for signals of its own, and puts back the one that it found when it
+    goes. Where two go in the order in which they came, a freed stack stays behind, and the next signal ends the process
+    (openvinotoolkit/openvino, pull request 11894).
+    """
+    import openvino
+
+    return openvino.Core()
 
 
 def latency_settings(dtype: torch.dtype) -> dict[str, Any]:

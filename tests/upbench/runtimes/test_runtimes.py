@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -193,3 +195,30 @@ def test_a_network_that_the_runtime_cannot_run_is_not_rewritten() -> None:
     network = nn.Sequential(Besselled(), *Decoder())
     with pytest.raises(upsample.UpsampleError, match="the runtime cannot run the model: ONNX Runtime cannot take it: "):
         upsample.rewrite(network, torch.rand(1, 3, 8, 8), prepare=runtimes.get("onnx").prepare)
+
+
+AN_INTERRUPT_AFTERWARDS = """
+import signal
+import torch
+from upbench import runtimes
+
+def prepared():
+    return runtimes.get("openvino").prepare(torch.nn.Conv2d(3, 4, 3), (torch.rand(1, 3, 8, 8),))
+
+first, second = prepared(), prepared()
+del first
+third = prepared()
+del second, third
+try:
+    signal.raise_signal(signal.SIGINT)
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+
+
+def test_a_signal_after_models_that_came_and_went_in_openvino_is_only_a_signal() -> None:
+    """Each core leaves the stack for signals that it found when it came, which another may have freed meanwhile."""
+    process = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", AN_INTERRUPT_AFTERWARDS], capture_output=True, text=True, timeout=300
+    )
+    assert (process.returncode, process.stdout) == (0, "interrupted\n"), process.stderr
