@@ -127,6 +127,56 @@ class ByKeyword(nn.Module):
         return {"out": self.part(x) * scale, "also": [x, None]}
 
 
+class Level(nn.Module):
+    """One level of a U-Net: halved, seen through a part, brought back to the size it had, and joined to what it was."""
+
+    def __init__(self, part: nn.Module, after: nn.Module, order: str, mode: str) -> None:
+        super().__init__()
+        self.part, self.after, self.order, self.mode = part, after, order, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        low = self.part(F.max_pool2d(x, 2))
+        up = F.interpolate(low, size=x.shape[-2:], mode=self.mode)
+        parts = {"first": [up, x], "last": [x, up], "twice": [up, x, up]}[self.order]
+        return self.after(torch.cat(parts, dim=1))
+
+
+class Summed(nn.Module):
+    """What is upsampled is added to something else, and perhaps convolved then."""
+
+    def __init__(self, one: nn.Module, other: nn.Module, after: nn.Module, in_place: bool) -> None:
+        super().__init__()
+        self.one, self.other, self.after, self.in_place = one, other, after, in_place
+
+    def forward(self, x: Tensor) -> Tensor:
+        one, other = self.one(x), self.other(x)
+        if self.in_place:
+            one += F.interpolate(other, size=one.shape[2:])
+            return self.after(one)
+        high, wide = one.shape[2:]
+        return self.after(F.interpolate(one, scale_factor=2.0) + F.interpolate(other, size=(2 * high, 2 * wide)))
+
+
+class WritesInto(nn.Module):
+    """Changes what a part has made where it stands, or a piece of it."""
+
+    def __init__(self, part: nn.Module, after: nn.Module, kind: str) -> None:
+        super().__init__()
+        self.part, self.after, self.kind = part, after, kind
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.part(x)
+        if self.kind == "item":
+            made[:, :1] = 0.5
+        elif self.kind == "row":
+            made[..., 0, :] *= 2
+        elif self.kind == "chunk":
+            return self.after(torch.cat(list(made.split(1, dim=1)), 1))
+        else:
+            made.mul_(2).clamp_(min=-1)
+        return self.after(made)
+
+
 Made = tuple[nn.Module, int]
 """A layer, and how many channels come out of it."""
 
@@ -167,8 +217,8 @@ class Grammar:
 
     def choices(self, depth: int) -> list[Callable[[int], Made]]:
         flat = [self.convolution, self.convolution, self.transposed, self.upsample, self.upsample, self.shuffle]
-        flat += [self.pointwise, self.normed, self.odd]
-        return flat + [self.nested] * 2 if depth else flat
+        flat += [self.pointwise, self.normed, self.odd, self.padded]
+        return [*flat, self.nested, self.nested, self.joined] if depth else flat
 
     def nested(self, channels: int) -> Made:
         row, out = self.row(channels, depth=1)
@@ -178,6 +228,42 @@ class Grammar:
         if self.random.random() < 0.2:
             row.register_forward_hook(lambda *_: None)
         return kind(row), out
+
+    def joined(self, channels: int) -> Made:
+        """Levels, sums and writing in place, with a convolution behind or something that is none."""
+        kind = self.random.choice([Level, Summed, WritesInto])
+        if kind is WritesInto:
+            part, middle = self.random.choice([self.upsample, self.transposed, self.shuffle])(channels)
+            after, out = self._behind(middle)
+            return WritesInto(part, after, self.random.choice(["item", "row", "chunk", "all"])), out
+        same = [nn.Conv2d(channels, 4, 3, padding=1), nn.Conv2d(channels, 4, 1), self._like(channels)]
+        if kind is Level:
+            order = self.random.choice(["first", "last", "twice"])
+            middle = channels + (8 if order == "twice" else 4)
+            after, out = self._behind(middle)
+            mode = self.random.choice(["nearest", "bilinear", "nearest-exact"])
+            return Level(self.random.choice(same), after, order, mode), out
+        after, out = self._behind(4)
+        return Summed(same[0], self.random.choice(same), after, self.random.random() < 0.3), out
+
+    def _behind(self, channels: int) -> Made:
+        """What reads a joined value."""
+        made, out = self.random.choice([self.convolution, self.convolution, self.pointwise])(channels)
+        if self.random.random() < 0.3:
+            before = self.random.choice([self.pointwise, self.padded])(channels)[0]
+            made = nn.Sequential(before, made)
+        return made, out
+
+    def padded(self, channels: int) -> Made:
+        """Padding of a layer's own, which a convolution or a blur may follow."""
+        kinds: list[Callable[[], nn.Module]] = [
+            lambda: nn.ReflectionPad2d(1),
+            lambda: nn.ReplicationPad2d((1, 0, 2, 1)),
+            lambda: nn.ConstantPad2d(1, 0.5),
+            lambda: nn.CircularPad2d(1),
+            lambda: nn.Conv2d(channels, channels, 3, padding=1, groups=channels, bias=False),
+        ]
+        return self.random.choice(kinds)(), channels
 
     def _like(self, channels: int) -> nn.Module:
         return self.row(channels, depth=0)[0]

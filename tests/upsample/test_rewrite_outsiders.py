@@ -399,6 +399,20 @@ def test_an_output_is_compared_whatever_holds_it() -> None:
     torch.testing.assert_close(faster(input).image, model(input).image, rtol=1e-4, atol=1e-5)
 
 
+class Branching(nn.Module):
+    """What it does depends on values, behind what it upsamples."""
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        large = nn.functional.interpolate(x, scale_factor=2.0)
+        return large if large.sum() < 1e30 else 2 * large
+
+
+def test_nothing_is_said_of_what_cannot_be_recorded_but_in_the_report(capfd: pytest.CaptureFixture[str]) -> None:
+    _, report = upsample.rewrite(Branching(), torch.rand(1, 3, 8, 8), seconds=0)
+    assert "cannot be recorded" in str(report)
+    assert capfd.readouterr() == ("", "")
+
+
 def test_without_an_output_to_compare_nothing_is_rewritten() -> None:
     _, report = upsample.rewrite(Structured(empty=True), torch.rand(1, 8, 9, 9))
     assert "its output holds no tensor" in str(report)

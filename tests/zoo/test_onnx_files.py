@@ -1,0 +1,64 @@
+"""Networks of the zoo exported to ONNX: the rewritten files compute the same in ONNX Runtime and in OpenVINO."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from examples.zoo import ZOO
+from examples.zoo.package import installed
+from tests.upbench.onnx_files.rewriting import rewritten
+from tests.zoo.comparison import called
+from upbench.onnx_files import engines
+from upbench.runtimes.onnx import exported
+
+pytestmark = [pytest.mark.zoo, pytest.mark.filterwarnings("ignore")]
+
+NAMES = [name for name in ZOO if not name.endswith("as published")]
+
+LOOSE = 1e-4
+"""Of outputs in float32, as a share of the largest: two runtimes round the networks of others differently."""
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_rewritten_file_computes_the_same(name: str, tmp_path: Path) -> None:
+    entry = ZOO[name]
+    if entry.requires and not installed(entry.requires):
+        pytest.skip(f"{name} is a network of {entry.requires}, which is not installed.")
+    torch.manual_seed(0)
+    model, given = entry.make().eval(), entry.example()
+    try:
+        file = exported(model, given)
+    except Exception as error:  # what an exporter cannot do is no fault of a file's rewriter
+        pytest.skip(f"torch exports no file of it: {type(error).__name__}")
+    names = [each.name for each in onnx.load_from_string(file).graph.input]
+    feeds: dict[str, Any] = {each: tensor.numpy() for each, tensor in zip(names, given, strict=True)}
+    source = tmp_path / "network.onnx"
+    source.write_bytes(file)
+    runtimes = [each for each in ("onnx", "openvino") if _runs(each, source, feeds)]
+    result, output = rewritten(source, tmp_path, given=feeds, runtimes=tuple(runtimes))
+    assert all(site.after or site.reason for site in result.sites)
+    if not result.written:
+        assert not any(site.after for site in result.sites)
+        return
+    with torch.no_grad():
+        expected = [each.numpy() for each in called(model, given)]
+    for runtime in runtimes:
+        actual = engines.load(runtime, output)(feeds)
+        for one, other in zip(expected, actual, strict=False):
+            assert one.shape == other.shape
+            assert np.abs(one - other).max() <= LOOSE * np.abs(one).max(), runtime
+
+
+def _runs(runtime: str, file: Path, feeds: dict[str, Any]) -> bool:
+    """Whether a runtime takes the file as it was exported."""
+    try:
+        engines.load(runtime, file)(feeds)
+    except engines.EngineError:
+        return False
+    return True
