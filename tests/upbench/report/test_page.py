@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.upbench.hostile import FORMULA, LONG, SCRIPT, hostile_quality, hostile_run
 from tests.upbench.synthetic import case, measured, refused, run_of, small_run
@@ -41,6 +41,12 @@ def explored() -> Run:
     ]
     failed = refused(case("nearest_conv_staged", 3), reason="scales 2, 4, 8, …; got 3.")
     return run_of([*records, failed])
+
+
+def in_language(page: Page, language: str) -> None:
+    """Ask for a language as people do; the click waits until the page, which grows as it is scrolled through, stands."""
+    page.locator(f"label:has(#language-{language})").click()
+    expect(page.locator(f"#language-{language}")).to_be_checked()
 
 
 @dataclass
@@ -144,7 +150,7 @@ def test_the_page_opens_with_its_answers_and_asks_for_nothing(visit: Open, repor
 def test_the_page_fits_its_window_in_both_languages_and_follows_the_systems_colours(visit: Open, size: str) -> None:
     page = visit(size=size).page
     for language, scheme in (("en", "light"), ("zh", "light"), ("zh", "dark"), ("en", "dark")):
-        page.check(f"#language-{language}", force=True)
+        in_language(page, language)
         page.emulate_media(color_scheme=scheme)
         assert page.evaluate("document.documentElement.scrollWidth") <= SIZES[size][0]
         red = page.evaluate("Number(getComputedStyle(document.body).backgroundColor.match(/\\d+/)[0])")
@@ -156,7 +162,7 @@ def test_axe_finds_nothing_to_complain_of(visit: Open) -> None:
     page.locator("#explorer").scroll_into_view_if_needed()
     page.wait_for_selector("#chart svg")
     for language, scheme in (("en", "light"), ("zh", "dark")):
-        page.check(f"#language-{language}", force=True)
+        in_language(page, language)
         page.emulate_media(color_scheme=scheme)
         found = Axe().run(page)
         assert found.violations_count == 0, f"{language}, {scheme}: {found.generate_report()}"
@@ -219,7 +225,7 @@ def test_the_address_keeps_what_was_chosen_and_reset_forgets_it(visit: Open, rep
     here.page.locator("#ratios").check()
     here.page.fill("#search", "conv")
     here.page.select_option("#chart-kind", "memory")
-    here.page.check("#language-zh", force=True)
+    in_language(here.page, "zh")
     said, rows = here.hash(), here.column("latency")
     assert len(said) < 120
     there = visit(said)
@@ -302,7 +308,7 @@ def test_the_keyboard_alone_reaches_and_works_everything(visit: Open) -> None:
 
 def test_the_switch_changes_every_word_that_is_shown(visit: Open) -> None:
     page = visit().page
-    page.check("#language-zh", force=True)
+    in_language(page, "zh")
     assert page.title() == "这台机器上该用哪种上采样器？"
     assert page.locator("h1").inner_text() == "这台机器上该用哪种上采样器？"
     assert "倍率" in page.locator("#grid thead").inner_text()
@@ -318,7 +324,7 @@ def test_a_page_opens_in_the_language_that_was_asked_for(visit: Open, tmp_path: 
     here = visit(file=tmp_path / "report.html")
     assert here.page.locator("h1").inner_text() == "这台机器上该用哪种上采样器？"
     assert here.page.locator("#quality").count() == 0
-    here.page.check("#language-en", force=True)
+    in_language(here.page, "en")
     assert here.page.locator("h1").inner_text() == "Which upsampler on this machine?"
 
 
@@ -328,7 +334,7 @@ def test_without_scripts_there_are_static_charts_tables_and_both_languages(visit
     assert page.locator("#results tbody tr").count() == 13
     assert page.locator("#explorer").is_hidden()
     assert page.locator("#quality img").first.is_visible()
-    page.check("#language-zh", force=True)
+    in_language(page, "zh")
     assert page.locator("h1").inner_text() == "这台机器上该用哪种上采样器？"
 
 
@@ -380,7 +386,7 @@ def test_hostile_records_show_as_text(visit: Open, hostile: Path, size: str) -> 
     assert SCRIPT in page.locator("#detail").evaluate("e => e.textContent")
     page.locator("#chart").scroll_into_view_if_needed()
     page.wait_for_selector("#chart svg")
-    page.check("#language-zh", force=True)
+    in_language(page, "zh")
     assert page.evaluate("window.hurt") is None
     with page.expect_download() as download:
         page.click("#csv")
