@@ -44,7 +44,7 @@ def explored() -> Run:
 
 
 def in_language(page: Page, language: str) -> None:
-    """Ask for a language as people do; the click waits until the page, which grows as it is scrolled through, stands."""
+    """Ask for a language as people do; the click waits until the page stands, which grows as it is scrolled through."""
     page.locator(f"label:has(#language-{language})").click()
     expect(page.locator(f"#language-{language}")).to_be_checked()
 
