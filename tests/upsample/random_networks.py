@@ -342,7 +342,9 @@ class Grammar:
 def preferring(form: str) -> Iterator[None]:
     """Make a form the fastest wherever there is it, which is otherwise up to the machine."""
 
-    def times(calls: Mapping[str, Callable[[], object]], seconds: float, least: int = 9) -> dict[str, list[float]]:
+    def times(
+        calls: Mapping[str, Callable[[], object]], seconds: float, least: int = 9, warm: bool = False
+    ) -> dict[str, list[float]]:
         for call in calls.values():
             call()
         return {name: [1.0 if name == form else 3.0 if name in USUAL else 2.0] * least for name in calls}

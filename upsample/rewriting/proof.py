@@ -25,6 +25,9 @@ FEWEST_ROUNDS = 3
 FAR_BEHIND = 1.3
 """What takes this many times as long as the fastest in the first rounds is not timed again."""
 
+LONG_S = 0.02
+"""A call of this length warms up what it needs by itself."""
+
 TOLERANCES = {
     torch.complex128: 1e-11,
     torch.complex64: 1e-4,
@@ -48,18 +51,23 @@ def channels_last(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
     return lambda: copy(*given)
 
 
-def interleaved(calls: Mapping[str, Call], seconds: float, least: int = LEAST_ROUNDS) -> dict[str, list[float]]:
+def interleaved(
+    calls: Mapping[str, Call], seconds: float, least: int = LEAST_ROUNDS, warm: bool = False
+) -> dict[str, list[float]]:
     """Time calls in rounds of one each, in random order: whatever disturbs the machine hits all of them alike.
 
     Args:
         calls: by name.
         seconds: for which rounds are begun.
         least: rounds, however long they take.
+        warm: whether they have just been timed.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for call in calls.values():
+    for call in () if warm else calls.values():
+        start = time.perf_counter()
         call()
-        call()
+        if time.perf_counter() - start < LONG_S:
+            call()
     end = time.perf_counter() + seconds
     while len(next(iter(times.values()))) < least or time.perf_counter() < end:
         for name in random.sample(list(calls), len(calls)):
@@ -83,7 +91,7 @@ def compared(calls: Mapping[str, Call], seconds: float, wanted: float) -> dict[s
     median_gain, least, _ = gain(times[before], times[after])
     if least > wanted or median_gain <= wanted:
         return times
-    more = interleaved(calls, 2 * seconds, 2 * len(times[before]))
+    more = interleaved(calls, 2 * seconds, 2 * len(times[before]), warm=True)
     return {name: times[name] + more[name] for name in calls}
 
 
@@ -93,7 +101,7 @@ def fastest(calls: Mapping[str, Call], seconds: float) -> tuple[str, float]:
     best = min(map(median, times.values()))
     left = {name: call for name, call in calls.items() if median(times[name]) <= FAR_BEHIND * best}
     if len(left) > 1:
-        times = interleaved(left, seconds)
+        times = interleaved(left, seconds, warm=True)
     name = min(left, key=lambda each: median(times[each]))
     return name, median(times[name])
 
