@@ -13,7 +13,7 @@ import pytest
 from tabulate import tabulate
 
 import upsample
-from examples.rewrite_networks import HEADERS, rows
+from examples.rewrite_networks import HEADERS, SUMMARY, rows, summary
 from tests.likeness import difference
 from upbench.gate.rates import (
     SHARES,
@@ -42,6 +42,7 @@ ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 CHINESE = (ROOT / "README.zh-CN.md").read_text()
 QUALITY = read_quality(ROOT / "results" / "quality.json")
+NETWORKS = json.loads((ROOT / "results" / "rewritten_networks.json").read_text())["networks"]
 PAGE = ROOT / "docs" / "measured.md"
 MEASURED = " ".join(PAGE.read_text().split())
 
@@ -113,8 +114,12 @@ def catalogue_table() -> str:
 
 def networks_table() -> str:
     """Every site of the rewritten networks, and each network as a whole."""
-    launches = json.loads((ROOT / "results" / "rewritten_networks.json").read_text())["networks"]
-    return str(tabulate(rows(launches), HEADERS, tablefmt="github", disable_numparse=True))
+    return str(tabulate(rows(NETWORKS), HEADERS, tablefmt="github", disable_numparse=True))
+
+
+def faster_networks_table() -> str:
+    """The networks that were certainly faster as a whole."""
+    return str(tabulate(summary(NETWORKS), SUMMARY, tablefmt="github", disable_numparse=True))
 
 
 def exact_forms_findings() -> str:
@@ -164,16 +169,18 @@ def coverage_table() -> str:
 @pytest.mark.parametrize(
     ("page", "name", "table"),
     [
-        ("measured", "catalogue", catalogue_table),
-        ("measured", "rewritten networks", networks_table),
-        ("measured", "exact forms", exact_forms_findings),
-        ("measured", "quality", quality_table),
-        ("quality", "coverage", coverage_table),
+        ("README.md", "faster networks", faster_networks_table),
+        ("README.zh-CN.md", "faster networks", faster_networks_table),
+        ("docs/measured.md", "catalogue", catalogue_table),
+        ("docs/measured.md", "rewritten networks", networks_table),
+        ("docs/measured.md", "exact forms", exact_forms_findings),
+        ("docs/measured.md", "quality", quality_table),
+        ("docs/quality.md", "coverage", coverage_table),
     ],
 )
 def test_a_table_is_that_of_its_run(page: str, name: str, table: Callable[[], str]) -> None:
     begin, end = f"<!-- {name} -->\n\n", f"\n\n<!-- end of {name} -->"
-    file = ROOT / "docs" / f"{page}.md"
+    file = ROOT / page
     before, rest = file.read_text().split(begin)
     shown, after = rest.split(end)
     if os.environ.get("UPDATE_GOLDEN"):
@@ -219,13 +226,14 @@ def test_the_peak_of_an_exact_form_is_that_of_its_run() -> None:
     assert sentence in MEASURED
 
 
-def test_the_gains_of_whole_networks_are_those_of_their_runs() -> None:
-    launches = json.loads((ROOT / "results" / "rewritten_networks.json").read_text())["networks"]
-    gains = {row[0].partition(",")[0]: row[2] for row in rows(launches) if row[0].endswith(", whole")}
-    sentence = (
-        f"FSRCNN ×3 became {gains['FSRCNN']} times as fast as a whole, EDSR ×4 {gains['EDSR']} times, "
-        f"RRDBNet ×4 {gains['RRDBNet']} times and a U-Net {gains['UNet']} times."
-    )
+def test_what_is_said_of_the_other_networks_is_what_their_runs_showed() -> None:
+    certain = {line[0] for line in summary(NETWORKS)}
+    others = [
+        launch["gain"][0] for name, launches in NETWORKS.items() if name not in certain for launch in launches
+        if launch["gain"] is not None
+    ]  # fmt: skip
+    sentence = f"the others took {1 / max(others):.2f} to {1 / min(others):.2f} times as long"
+    assert len(NETWORKS) == 13
     assert sentence in " ".join(README.split())
 
 
@@ -268,7 +276,7 @@ def test_what_is_said_of_quality_is_what_the_networks_showed() -> None:
 
 
 def test_the_readme_is_read_in_one_sitting() -> None:
-    assert len(README.splitlines()) <= 150
+    assert len(README.splitlines()) <= 160
 
 
 def test_the_gates_figures_are_those_of_its_trial() -> None:
