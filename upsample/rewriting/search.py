@@ -10,7 +10,7 @@ from torch import Tensor, fx, nn
 
 from upsample.contract import UnsupportedError
 from upsample.exact.layers import Padding
-from upsample.rewriting.sites import Channels, Found, Function, Part, Site, grows, name_of
+from upsample.rewriting.sites import Channels, Found, Function, Part, Site, conv_like, grows, name_of
 from upsample.rewriting.steps import Joined, Linear, Pointwise, Same, Step, added, step
 from upsample.rewriting.vocabulary import grows as makes_larger
 from upsample.rewriting.vocabulary import operation, shape_of, writes
@@ -348,7 +348,7 @@ def _share(row: tuple[Linear, ...], channels: Channels) -> tuple[Linear, ...]:
     assert isinstance(layer, nn.Conv2d)
     if channels == Channels(0, layer.in_channels):
         return row
-    part = _conv(layer, channels.count, layer.out_channels, layer.groups)
+    part = conv_like(layer, channels.count, layer.out_channels, layer.groups)
     weight = conv.given["weight"].then(partial(_narrowed, 1, channels.first, channels.count))
     return (*before, replace(conv, layer=part, given={**conv.given, "weight": weight}))
 
@@ -360,22 +360,9 @@ def _channelwise(row: tuple[Linear, ...], channels: Channels) -> tuple[Linear, .
         if isinstance(link.layer, nn.Conv2d) and channels.count != link.layer.in_channels:
             narrowed = partial(_narrowed, 0, channels.first, channels.count)
             given = {name: each.then(narrowed) for name, each in link.given.items()}
-            link = replace(link, layer=_conv(link.layer, *[channels.count] * 3), given=given)
+            link = replace(link, layer=conv_like(link.layer, *[channels.count] * 3), given=given)
         made.append(link)
     return (*made, row[-1])
-
-
-def _conv(like: nn.Conv2d, in_channels: int, out_channels: int, groups: int) -> nn.Conv2d:
-    return nn.Conv2d(
-        in_channels,
-        out_channels,
-        like.kernel_size,  # type: ignore[arg-type]  # a pair is what it takes
-        padding=like.padding,  # type: ignore[arg-type]
-        dilation=like.dilation,  # type: ignore[arg-type]
-        groups=groups,
-        bias=like.bias is not None,
-        device="meta",
-    )
 
 
 def _narrowed(dim: int, first: int, count: int, tensor: Tensor) -> Tensor:

@@ -150,3 +150,17 @@ def computed(site: Site) -> fx.Node | None:
     needed = (each.sources for part in site.parts for link in part.row for each in link.given.values())
     own = (source for sources in needed for source in sources)
     return next((source for source in own if source.op != "get_attr" and "path" not in source.meta), None)
+
+
+def conv_like(layer: nn.Conv2d, in_channels: int, out_channels: int, groups: int = 1) -> nn.Conv2d:
+    """A convolution of so many channels that is otherwise the same; its parameters hold nothing."""
+    return nn.Conv2d(
+        in_channels,
+        out_channels,
+        layer.kernel_size,  # type: ignore[arg-type]  # a pair is what it takes
+        padding=layer.padding,  # type: ignore[arg-type]
+        dilation=layer.dilation,  # type: ignore[arg-type]
+        groups=groups,
+        bias=layer.bias is not None,
+        device="meta",
+    )

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, fx, nn
 
 from upsample.rewriting.rows import AddedTo, GivenRow, added_to
-from upsample.rewriting.sites import Function, Part, Site
+from upsample.rewriting.sites import Function, Part, Site, conv_like
 from upsample.rewriting.steps import Given, Linear, step
 from upsample.rewriting.vocabulary import IN_PLACE, operation, shape_of, writes
 
@@ -46,7 +46,7 @@ def joint_term(parts: Sequence[Part], biased: bool) -> Term:
     assert isinstance(first, nn.Conv2d)
     makes = tuple(conv.given["weight"].make for conv in convs)
     weight = Given(convs[0].given["weight"].sources, partial(_side_by_side, makes))
-    layer = like_conv(first, sum(conv.layer.in_channels for conv in convs))  # type: ignore[misc]
+    layer = conv_like(first, sum(conv.layer.in_channels for conv in convs), first.out_channels)  # type: ignore[misc]
     links: tuple[Linear, ...] = (replace(convs[0], layer=layer, given={**convs[0].given, "weight": weight}),)
     if not biased:
         links = unbiased(links)
@@ -57,26 +57,13 @@ def _side_by_side(makes: Sequence[Callable[[Tensor], Tensor]], weight: Tensor) -
     return torch.cat([make(weight) for make in makes], 1)
 
 
-def like_conv(layer: nn.Conv2d, in_channels: int) -> nn.Conv2d:
-    """A convolution of so many channels that is otherwise the same; without groups."""
-    return nn.Conv2d(
-        in_channels,
-        layer.out_channels,
-        layer.kernel_size,  # type: ignore[arg-type]  # a pair is what it takes
-        padding=layer.padding,  # type: ignore[arg-type]
-        dilation=layer.dilation,  # type: ignore[arg-type]
-        bias=layer.bias is not None,
-        device="meta",
-    )
-
-
 def unbiased(row: Sequence[Linear]) -> tuple[Linear, ...]:
     """The row without the bias of its convolution, which another one adds."""
     *before, conv = row
     if "bias" not in conv.given:
         return tuple(row)
     assert isinstance(conv.layer, nn.Conv2d)
-    bare = like_conv(conv.layer, conv.layer.in_channels)
+    bare = conv_like(conv.layer, conv.layer.in_channels, conv.layer.out_channels)
     bare.register_parameter("bias", None)
     return (*before, replace(conv, layer=bare, given={"weight": conv.given["weight"]}))
 
