@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import resource
 import signal
 import sys
+import tempfile
 import time
 
 from upbench.cases.outcome import UnsupportedCaseError
@@ -49,6 +52,40 @@ def be_killed() -> None:
 
 def leave_quietly() -> None:
     os._exit(7)
+
+
+def hang_in_c() -> None:
+    # Python's lock is not given back, so that nothing else in this process could notice anything.
+    ctypes.PyDLL(None).sleep(60)
+
+
+def leave_a_child() -> int:
+    """Its number; it holds open whatever this process has open."""
+    child = os.fork()
+    if child == 0:
+        os.setsid()
+        time.sleep(60)
+        os._exit(0)
+    return child
+
+
+def leave_a_child_and_be_killed() -> None:
+    leave_a_child()
+    be_killed()
+
+
+def print_to_stdout() -> str:
+    print("printed by a worker", flush=True)
+    os.write(1, b"written by a worker\n")
+    return "answered"
+
+
+def temporary_folder() -> str:
+    return tempfile.gettempdir()
+
+
+def core_size() -> int:
+    return resource.getrlimit(resource.RLIMIT_CORE)[0]
 
 
 def double(line: Line) -> None:

@@ -20,6 +20,7 @@ from upbench.gate.trial import run_trial
 from upbench.progress import watcher_for
 from upbench.records import compact
 from upbench.records.record import read_run
+from upbench.whole_file import write_text_whole
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ def live(arguments: Sequence[str], settings: GateSettings, files: Files, console
         _say(line, console)
     _say(f"{report.launches} launches in {report.seconds:.0f} s against {report.commit[:12]}.", console)
     if files.markdown:
-        _write(files.markdown, output.markdown(report, settings))
+        write_text_whole(files.markdown, output.markdown(report, settings))
     if files.junit:
-        _write(files.junit, output.junit(report))
+        write_text_whole(files.junit, output.junit(report))
     if files.json:
-        _write(files.json, compact.dumps(output.as_dict(report, settings, machine_info())))
+        write_text_whole(files.json, compact.dumps(output.as_dict(report, settings, machine_info())))
     return report.decision.exit_code
 
 
@@ -102,8 +103,3 @@ def _print(decision: Decision, console: Console) -> None:
 
 def _say(line: str, console: Console) -> None:
     console.print(line, markup=False, highlight=False, soft_wrap=True)
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text)

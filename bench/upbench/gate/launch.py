@@ -29,6 +29,7 @@ from upbench.gate.trees import Side
 from upbench.processes import cores
 from upbench.processes.allocator import RETURNING_ENVIRONMENT, STEADY_ENVIRONMENT
 from upbench.processes.isolation import QUIET_PROFILER
+from upbench.processes.patience import ready
 from upbench.processes.rivals import BLOCK_S, LEAST_ROUNDS, MOST_ROUNDS, RivalEndedError, call_s_of, side_by_side
 
 MOST_PADDING = 4096
@@ -112,6 +113,8 @@ class LiveProcess:
                 stderr=subprocess.STDOUT,
             )
         self._connection = Connection(ours.detach())
+        # A child that a benchmark has started may hold the line open when the process has died itself.
+        self._end = [os.pidfd_open(self._process.pid)] if hasattr(os, "pidfd_open") else []
         self.pin(on)
 
     def pin(self, on: Iterable[int]) -> None:
@@ -131,8 +134,10 @@ class LiveProcess:
             SideError: the process ended, or took too long.
         """
         try:
-            if not self._connection.poll(self._timeout_s):
+            if not ready([self._connection, *self._end], self._timeout_s):
                 raise SideError(self.side, f"The {self.side.name} side has not answered for {self._timeout_s:.0f} s.")
+            if not self._connection.poll():
+                raise EOFError
             answer: tuple[Any, ...] = self._connection.recv()
         except (EOFError, OSError):
             raise self._dead() from None
@@ -153,6 +158,8 @@ class LiveProcess:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        while self._end:
+            os.close(self._end.pop())
 
     def _dead(self) -> SideError:
         code = self._process.wait()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from upbench.errors import UsageError, UserError
+from upbench.leftovers import HeldFolder, end_strays
 
 PYTEST_SETTINGS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """Where pytest looks for its settings, in its own order."""
@@ -36,8 +37,10 @@ OF_HOOKS = ("GIT_COMMON_DIR", "GIT_DIR", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_WO
 GUARD = """
 read -r scratch
 cat >/dev/null
-for moment in $(seq 300); do
-    grep -qsF -- "$scratch" /proc/[0-9]*/environ /proc/[0-9]*/cmdline || break
+for moment in $(seq 150); do
+    left=$(printf '%s\n' "$scratch" | grep -lsF -f - /proc/[0-9]*/environ /proc/[0-9]*/cmdline | cut -d/ -f3)
+    test -n "$left" || break
+    test "$moment" -lt 50 || kill -9 $left
     sleep 0.2
 done
 rm -rf -- "$scratch"
@@ -48,7 +51,8 @@ git -C "$1" submodule --quiet foreach --recursive 'git worktree prune'
 
 The gate's end of the pipe closes however the gate ends. Its children may live on for a moment: a side that is still
 importing, a git that makes a worktree. They have the folder's path in their environment or among their arguments; this
-script was told it by the pipe, and does not.
+script was told it by the pipe, and does not. Who is still there after ten seconds is what a benchmark has started and
+left, and is ended.
 """
 
 PROJECT_FILES = ("pyproject.toml", "setup.py", "setup.cfg")
@@ -253,7 +257,7 @@ def _installable(suite: Suite) -> Path:
 @contextmanager
 def scratch_folder(root: Path) -> Iterator[Path]:
     """A temporary folder that goes away however this process ends, with what git knows of worktrees in it."""
-    scratch = Path(tempfile.mkdtemp(prefix="upbench-gate-")).resolve()
+    held = HeldFolder(Path(tempfile.gettempdir()), "upbench-gate-", ".tmp")
     guard = subprocess.Popen(
         ["sh", "-c", GUARD, "guard", str(root)],
         stdin=subprocess.PIPE,
@@ -263,12 +267,14 @@ def scratch_folder(root: Path) -> Iterator[Path]:
         text=True,
     )
     assert guard.stdin is not None
-    guard.stdin.write(f"{scratch}\n")
+    guard.stdin.write(f"{held.path}\n")
     guard.stdin.flush()
     try:
-        yield scratch
+        yield held.path
     finally:
+        end_strays(held.path)
         guard.communicate()
+        held.remove()
 
 
 def _lay_over(suite: Suite, tree: Path) -> None:

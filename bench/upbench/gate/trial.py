@@ -33,6 +33,7 @@ from upbench.processes import allocator, rivals
 from upbench.progress import Silent
 from upbench.records import statistics
 from upbench.records.record import write_whole
+from upbench.whole_file import only_writer
 
 PLAIN_RUNS = 20
 """Runs of plain pytest-benchmark in a trial; each but the first is compared with the one before."""
@@ -51,10 +52,11 @@ def run_trial(
         UsageError: too few functions to slow down.
         TrialError: the suite does not pass.
         TrialFileError: ``file`` holds another trial.
+        TakenFileError: another process makes it.
     """
     if slow and len(slow) < len(SHARES):
         raise UsageError(f"--slow is needed {len(SHARES)} times at least, for slowdowns that differ; got {len(slow)}.")
-    with scratch_folder(suite.root) as scratch:
+    with only_writer(file), scratch_folder(suite.root) as scratch:
         clone = scratch / "clone"
         _git("clone", "--quiet", "--shared", str(suite.root), str(clone), folder=suite.root)
         _git("checkout", "--quiet", "--detach", settings.reference, folder=clone)

@@ -88,6 +88,7 @@ def rewrite_file(
     engines.known(settings.runtimes)
     model = model_file.read(source)
     rewritten_file.check_output(source, output, model, overwrite)
+    rewritten_file.clear_left(output)
     feeds = example_feeds.example(model, inputs)
     with _threads(settings.threads), torch.no_grad(), StatusLine() as progress:
         return _Work(source, output, settings, model, feeds, progress).run()

@@ -2,19 +2,26 @@
 
 from __future__ import annotations
 
-import hashlib
+import json
 import os
-import shutil
-import tempfile
+import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import onnx
 import onnx_ir as ir
 
 from upbench.errors import UsageError
+from upbench.leftovers import HeldFolder, remove_left
 from upbench.onnx_files.model_file import external_files
+from upbench.whole_file import sync
+
+SUFFIX = ".partial"
+"""Of the folder in which a file is written before it comes to its place."""
+
+PLAN = ".plan"
+"""In that folder: what is about to be moved, by name and number."""
 
 
 def check_output(source: Path, output: Path, model: ir.Model, overwrite: bool) -> None:
@@ -35,15 +42,28 @@ def _same(one: Path, other: Path) -> bool:
     return one.exists() and other.exists() and one.samefile(other)
 
 
+def clear_left(output: Path) -> None:
+    """Remove what a killed process has left beside its output, with the weights that it had put in their place."""
+
+    def take_back(left: Path) -> None:
+        # Where the model is in its place as well, all of it is; and nothing is before the plan is whole.
+        with suppress(FileNotFoundError, ValueError):
+            planned = json.loads((left / PLAN).read_text())
+            for name, number in planned.items() if (left / output.name).exists() else ():
+                place = output.parent / name
+                if place.exists() and place.stat().st_ino == number:
+                    place.unlink()
+
+    remove_left(output.parent, f".{output.name}.", SUFFIX, take_back)
+
+
 @contextmanager
 def beside(output: Path) -> Iterator[Path]:
     """A folder beside a file that is to be written, which is gone afterwards."""
     output.parent.mkdir(parents=True, exist_ok=True)
-    folder = Path(tempfile.mkdtemp(prefix=f".{output.name}.", suffix=".partial", dir=output.parent))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+    clear_left(output)
+    with HeldFolder(output.parent, f".{output.name}.", SUFFIX) as held:
+        yield held.path
 
 
 def save(model: ir.Model, output: Path, folder: Path, beside_it: bool) -> Path:
@@ -60,7 +80,7 @@ def save(model: ir.Model, output: Path, folder: Path, beside_it: bool) -> Path:
         data = f"{output.name}.data"
         if (output.parent / data).exists():
             # It may belong to the file that is read, or to one that stays if this one is not finished.
-            data = f"{output.name}.{_digest(model)}.data"
+            data = f"{output.name}.{uuid.uuid4().hex[:8]}.data"
         ir.save(model, file, external_data=data)
     else:
         ir.save(model, file)
@@ -76,14 +96,27 @@ def broken_rule(file: Path) -> str | None:
     return None
 
 
-def _digest(model: ir.Model) -> str:
-    names = " ".join(sorted(model.graph.initializers))
-    return hashlib.sha256(f"{names}{os.getpid()}".encode()).hexdigest()[:8]
-
-
 def put(file: Path, output: Path) -> None:
-    """Move a model to its place, its weights first."""
-    for each in file.parent.iterdir():
-        if each != file:
+    """Move a model to its place, its weights first; should that be cut short, the next one takes them back.
+
+    Raises:
+        OSError: they cannot be put there, and are not.
+    """
+    weights = [each for each in file.parent.iterdir() if each != file]
+    for each in (*weights, file):
+        sync(each)
+    # A file keeps its number where it is moved to. Links would tell as well, but ONNX opens no weights that have two.
+    plan = file.parent / PLAN
+    plan.write_text(json.dumps({each.name: each.stat().st_ino for each in weights}))
+    sync(plan)
+    placed: list[Path] = []
+    try:
+        for each in weights:
             os.replace(each, output.parent / each.name)
-    os.replace(file, output)
+            placed.append(output.parent / each.name)
+        os.replace(file, output)
+    except BaseException:
+        for each in placed:
+            each.unlink(missing_ok=True)
+        raise
+    sync(output.parent)

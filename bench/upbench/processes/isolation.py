@@ -9,19 +9,16 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import resource
 import signal
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
-from pathlib import Path
 from types import FrameType, ModuleType
 from typing import Any, Self
 
@@ -29,9 +26,13 @@ import psutil
 
 from upbench.cases.outcome import OutcomeKind, RefusedCaseError, UnsupportedCaseError
 from upbench.errors import UserError
-from upbench.processes import allocator, container
+from upbench.leftovers import end_strays
+from upbench.processes import allocator, scratch
 from upbench.processes.allocator import PINNED_ENVIRONMENT, STEADY_ENVIRONMENT, Allocator
+from upbench.processes.isolated import arrange
+from upbench.processes.patience import ready
 from upbench.processes.rivals import RivalEndedError
+from upbench.processes.scratch import own_scratch
 
 QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
 """Keeps torch's profiler from writing to the terminal."""
@@ -42,8 +43,8 @@ OWN_MODULES = {"PYTHONSAFEPATH": "1"}
 START_S = 120.0
 """Allowed for the server's imports."""
 
-MEMORY_SHARE = 0.9
-"""Share of the machine's available memory that a worker may take before its allocations fail."""
+STARTS, AGAIN_S = 5, 0.1
+"""How often a process is tried to be started, and the pause between: the kernel may end the server for memory."""
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,8 @@ class Worker:
 
     def __init__(self, process: BaseProcess, connection: Connection) -> None:
         self._process, self._connection = process, connection
+        self._has_server = True
+        _alive.add(self)
 
     @property
     def pid(self) -> int:
@@ -114,10 +117,13 @@ class Worker:
         Raises:
             EndedError: the process died, failed or took too long; it is gone then.
         """
+        if not self._has_spoken(timeout):
+            self.end()
+            raise EndedError(Outcome("timeout", reason=f"no answer within {timeout:g} s"))
         try:
-            if not self._connection.poll(timeout):
-                self.end()
-                raise EndedError(Outcome("timeout", reason=f"no answer within {timeout:g} s"))
+            if not self._connection.poll():
+                # It has died, and a child of its own holds the line open.
+                raise EOFError
             answer = self._connection.recv()
         except (EOFError, ConnectionResetError):
             self._process.join(timeout=5)
@@ -126,12 +132,37 @@ class Worker:
             raise EndedError(answer)
         return answer
 
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """What can be read from when it has answered or ended."""
+        return (self._connection, self._process.sentinel) if self._has_server else (self._connection,)
+
+    def outlives_its_server(self) -> bool:
+        """Whether its sentinel told of the server, which has ended, and not of itself."""
+        with suppress(psutil.NoSuchProcess):
+            if psutil.Process(self.pid).status() != psutil.STATUS_ZOMBIE:
+                self._has_server = False
+        return not self._has_server
+
+    def _has_spoken(self, timeout: float) -> bool:
+        found = ready(self.ends, timeout)
+        if found and self._connection not in found and self.outlives_its_server():
+            found = ready(self.ends, timeout)
+        return bool(found)
+
     def end(self) -> None:
-        """See to it that the process is gone."""
-        if self._process.is_alive():
+        """See to it that the process is gone, and what it has started as well."""
+        if not self._has_server:
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGKILL)
+        elif self._process.is_alive():
             self._process.kill()
         self._process.join()
         self._connection.close()
+        if self in _alive:
+            _alive.remove(self)
+            if not _alive:
+                end_strays(own_scratch(), _servers)
 
     def __enter__(self) -> Self:
         return self
@@ -139,9 +170,20 @@ class Worker:
     def __exit__(self, *_: object) -> None:
         self.end()
 
-    def fileno(self) -> int:
-        """So that several can be waited for at once."""
-        return self._connection.fileno()
+
+_alive: set[Worker] = set()
+"""The workers of this process, which have one server."""
+
+_servers: set[int] = set()
+"""The numbers of the server and of what multiprocessing has started beside it."""
+
+
+def speaking(workers: Iterable[Worker], timeout: float) -> list[Worker]:
+    """Those workers that have answered or ended, as soon as there are any; none after ``timeout`` seconds."""
+    by_end = {end: worker for worker in workers for end in worker.ends}
+    found = ready(list(by_end), timeout)
+    heard = dict.fromkeys(by_end[end] for end in found)
+    return [each for each in heard if each.ends[0] in found or not each.outlives_its_server()]
 
 
 class Isolation:
@@ -171,7 +213,10 @@ class Isolation:
                 told exactly without.
         """
         if self._context is not None:
-            server = psutil.Process(self.call(os.getppid, timeout=START_S).value)
+            found = self.call(os.getppid, timeout=START_S)
+            if found.kind != "ok":
+                raise ServerError(f"the server that forks workers does not answer: {found.reason}.")
+            server = psutil.Process(found.value)
             server.kill()
             # Python asks the system whether it still runs, which must find it dead and not yet collected.
             while server.status() != psutil.STATUS_ZOMBIE:
@@ -201,6 +246,7 @@ class Isolation:
         self._context.set_forkserver_preload(list(self.preload))
         # The first answer also waits until the server has imported everything, so that no timeout allows for it.
         with self._fork(_call, allocator.current) as worker:
+            _servers.update(child.pid for child in psutil.Process().children())
             setting = outcome_of(worker, START_S).value
         if allocator.is_glibc() and setting != self.allocator:
             self._context = None
@@ -223,23 +269,29 @@ class Isolation:
             raise
         finally:
             theirs.close()
+        with suppress(psutil.Error):
+            _servers.add(psutil.Process(process.pid).ppid())
         return Worker(process, ours)
 
     def _start(self, process: BaseProcess) -> None:
         """Start a process; the server that forks it starts with the environment of this moment, if it does not run."""
-        environment = QUIET_PROFILER | OWN_MODULES | self._environment
-        with _interrupts_held(), _environment(environment), _main_module_hidden():
+        environment = QUIET_PROFILER | OWN_MODULES | scratch.environment() | self._environment
+        with _interrupts_held(), _environment(environment), _main_module_hidden(), scratch.made_there():
             try:
+                for pause_s in [AGAIN_S] * (STARTS - 1):
+                    try:
+                        return process.start()
+                    except (EOFError, ConnectionError):
+                        # The server has just been killed; by the next time it is known to be gone.
+                        time.sleep(pause_s)
                 process.start()
-            except (EOFError, ConnectionError):
-                # The server has just been killed, as the kernel may do for memory; by now it is known to be gone.
-                time.sleep(0.1)
-                process.start()
+            except (EOFError, ConnectionError) as error:
+                raise ServerError(f"the server that forks workers was killed {STARTS} times as it started.") from error
             except OSError as error:
                 if "AF_UNIX path too long" not in str(error):
                     raise
                 raise ServerError(
-                    f"the fork server's socket would have too long a name in {tempfile.gettempdir()}: "
+                    f"the fork server's socket would have too long a name in {own_scratch().parent}: "
                     "set TMPDIR to a folder with a shorter one."
                 ) from error
 
@@ -307,9 +359,7 @@ def _main_module_hidden() -> Iterator[None]:
 
 def _run(connection: Connection, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
     """Body of a worker: call, and send an Outcome in place of whatever Python can still catch."""
-    # Ctrl-C belongs to the parent, which ends the worker and keeps the journal whole.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    _be_the_first_to_go()
+    arrange()
     line = Line(connection)
     try:
         function(line, *arguments)
@@ -341,15 +391,3 @@ def _died(exit_code: int | None) -> Outcome:
     if name == "SIGKILL":
         return Outcome("out_of_memory", reason="the worker was killed by SIGKILL, as the kernel does for memory")
     return Outcome("crashed", reason=f"the worker was killed by {name}")
-
-
-def _be_the_first_to_go() -> None:
-    """Keep a hungry case from taking the machine with it: a limit on its data, and first choice for the OOM killer."""
-    own = psutil.Process().memory_info().vms
-    limit = own + int(MEMORY_SHARE * container.available_memory())
-    if hasattr(resource, "RLIMIT_DATA"):
-        _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-        resource.setrlimit(resource.RLIMIT_DATA, (limit if hard == resource.RLIM_INFINITY else min(limit, hard), hard))
-    score = Path("/proc/self/oom_score_adj")
-    if score.exists():
-        score.write_text("1000")

@@ -8,20 +8,20 @@ once.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Callable, Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
+import torch
 from rich.console import Console
 
 from upbench.cases.listing import listing
 from upbench.machine import fingerprint as machine
 from upbench.processes import cores
-from upbench.processes.isolation import Isolation, Outcome, Worker, outcome_of
+from upbench.processes.isolation import Isolation, Outcome, Worker, outcome_of, speaking
 from upbench.progress import Watcher, watcher_for
 from upbench.quality import contestants, interpolations, lesson, pictures, readings, starts
 from upbench.quality.contestants import Absent
@@ -37,6 +37,7 @@ from upbench.records.quality_run import (
     read_quality,
     write_quality,
 )
+from upbench.runtimes.torch_state import TorchState
 from upbench.sweep.journal import Journal, asked, is_whole
 
 PRELOAD = ("upbench.quality.contest",)
@@ -112,14 +113,18 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
         "fingerprint": machine.identity(info["fingerprint"]),
         "source": machine.source_digest(),
     }
-    if resume and is_whole(output, header):
-        whole = read_quality(output)
-        # What had no time then may have it now.
-        if all(training.outcome != "timeout" for training in whole.trainings):
-            return whole
     with Journal.open(output, header, resume) as journal:
-        with watcher_for(console) as watcher:
-            _work_off(plan, settings, journal, watcher)
+        if resume and journal.is_new and is_whole(output, header):
+            whole = read_quality(output)
+            # What had no time then may have it now.
+            if all(training.outcome != "timeout" for training in whole.trainings):
+                journal.delete()
+                return whole
+        done = {entry["key"]: entry for entry in journal.entries}
+        with watcher_for(console) as watcher, closing(_work_off(plan, settings, set(done), watcher)) as entries:
+            for entry in entries:
+                journal.append(entry)
+                done[entry["key"]] = entry
         facts = {
             **machine.provenance(),
             "asked": asked(header),
@@ -129,7 +134,7 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
             "commit_info": commit,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        run = _gathered(plan, settings, {entry["key"]: entry for entry in journal.entries}, facts)
+        run = _gathered(plan, settings, done, facts)
         write_quality(run, output)
         journal.delete()
     return run
@@ -180,9 +185,10 @@ def _lesson_key(contestant: Contestant, seed: int) -> str:
     return f"{network.id}, width {network.backbone_width}, seed {seed}"
 
 
-def _work_off(plan: _Plan, settings: QualitySettings, journal: Journal, watcher: Watcher) -> None:
-    """Do the tasks that the journal lacks, as many at once as there are cores."""
-    done = {entry["key"] for entry in journal.entries}
+def _work_off(
+    plan: _Plan, settings: QualitySettings, done: set[str], watcher: Watcher
+) -> Generator[dict[str, Any], None, None]:
+    """Do the tasks that are not done, as many at once as there are cores; an entry of the journal for each."""
     waiting = [task for task in plan.tasks.values() if task.key not in done]
     total, finished_flops = sum(task.flops for task in waiting), 0.0
     isolation, began = Isolation(preload=PRELOAD), time.monotonic()
@@ -194,16 +200,15 @@ def _work_off(plan: _Plan, settings: QualitySettings, journal: Journal, watcher:
             if elapsed >= limit_s:
                 late = f"it was not done within the {limit_s:g} s allowed"
                 for task in (*running.values(), *waiting):
-                    journal.append({"key": task.key, "outcome": "timeout", "reason": late, "value": None})
+                    yield _entry(task, Outcome("timeout", reason=late))
                 return
             while waiting and len(running) < cores.at_once():
                 task = waiting.pop(0)
                 running[stack.enter_context(isolation.start(_answer, task.function, task.arguments))] = task
-            for worker in wait(list(running), timeout=TICK_S):  # type: ignore[arg-type]
-                assert isinstance(worker, Worker)
+            for worker in speaking(running, TICK_S):
                 task, outcome = running.pop(worker), outcome_of(worker, TICK_S)
                 worker.end()
-                journal.append(_entry(task, outcome))
+                yield _entry(task, outcome)
                 finished_flops += task.flops
                 elapsed = time.monotonic() - began
                 rate = finished_flops / elapsed if finished_flops else GUESSED_FLOPS_PER_S
@@ -211,7 +216,11 @@ def _work_off(plan: _Plan, settings: QualitySettings, journal: Journal, watcher:
 
 
 def _answer(line: Any, function: Callable[..., Any], arguments: tuple[Any, ...]) -> None:
-    line.send(function(*arguments))
+    torch.set_num_threads(1)
+    state = TorchState.now()
+    value = function(*arguments)
+    state.check_kept()
+    line.send(value)
 
 
 def _entry(task: _Task, outcome: Outcome) -> dict[str, Any]:

@@ -8,7 +8,6 @@ stumble over, and the run's own facts stand under the top-level key ``upsample_b
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -23,6 +22,7 @@ from upbench.cases.case import Case
 from upbench.errors import UserError
 from upbench.records import compact
 from upbench.records.statistics import Interval, launch_interval
+from upbench.whole_file import write_text_whole
 
 SCHEMA = 2
 """Schema 1 had no rivals side by side; its runs are read, and what they say of their protocol is kept."""
@@ -275,11 +275,12 @@ def write_run(run: Run, path: Path) -> None:
 
 
 def write_whole(path: Path, document: Mapping[str, Any]) -> None:
-    """Write JSON to ``path``, which is there whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(compact.dumps(document))
-    os.replace(partial, path)
+    """Write JSON to ``path``, which is there whole or not at all.
+
+    Raises:
+        NotWrittenFileError: there is no room, or another reason of the system's.
+    """
+    write_text_whole(path, compact.dumps(document))
 
 
 def run_level_fields(facts: Mapping[str, Any], records: Iterable[Record]) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,13 +35,22 @@ class Onnx(Runtime):
         except Exception as error:
             raise ConversionError(self, error) from error
         if file is not None:
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_bytes(model)
+            # Others do without it where there is no room.
+            with suppress(OSError):
+                _keep(model, file)
 
         def call() -> Tensor:
             return torch.from_numpy(session.run(None, feeds)[0])
 
         return call
+
+
+def _keep(model: bytes, file: Path) -> None:
+    """Leave a model for others, who find it whole or not at all, as this process may be ended at any moment."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_bytes(model)
+    partial.replace(file)
 
 
 def session_options() -> Any:

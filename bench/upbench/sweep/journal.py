@@ -6,21 +6,26 @@ header that says which sweep this is, so that two different ones cannot be mixed
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import json
 import os
-import warnings
 from collections.abc import Mapping
+from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TextIO
+from typing import Any, Self
 
-from upbench.errors import UsageError
+from upbench.errors import UsageError, UserError
+from upbench.whole_file import open_alone, remove_partial, write_all
 
 
 class JournalError(UsageError):
     """The journal cannot be used as asked; one sentence says why."""
+
+
+class JournalWriteError(UserError):
+    """The disk does not take another line; one sentence says why, and what is kept."""
 
 
 def asked(header: Mapping[str, Any]) -> str:
@@ -30,27 +35,29 @@ def asked(header: Mapping[str, Any]) -> str:
 
 def is_whole(output: Path, header: Mapping[str, Any]) -> bool:
     """Whether this very sweep, by the same code on the same machine, has ended in ``output`` already."""
-    return (
-        output.exists()
-        and not Journal.path_for(output).exists()
-        and f'"asked": "{asked(header)}"' in output.read_text(errors="replace")
-    )
+    return output.exists() and f'"asked": "{asked(header)}"' in output.read_text(errors="replace")
 
 
 class Journal:
     """Lines of an unfinished sweep, beside its output as ``OUTPUT.journal``; a context manager that closes the file.
 
+    As long as it is open, no other process can open it.
+
     Args:
         path: of the journal.
-        header: what identifies the sweep.
-        entries: what is in it already.
+        entries: what was in it when it was opened.
+        file: open and locked.
+        size: bytes of the whole lines in it.
+
+    Attributes:
+        is_new: whether there was none of this sweep before.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any], entries: list[dict[str, Any]], file: TextIO) -> None:
+    def __init__(self, path: Path, entries: list[dict[str, Any]], file: FileIO, size: int) -> None:
         self.path = path
-        self.header = header
         self.entries = entries
-        self._file = file
+        self.is_new = size == 0
+        self._file, self._size = file, size
 
     @staticmethod
     def path_for(output: Path) -> Path:
@@ -75,20 +82,20 @@ class Journal:
         """
         path = cls.path_for(output)
         path.parent.mkdir(parents=True, exist_ok=True)
+        file = _opened(path)
         try:
-            file = path.open("x")
-        except FileExistsError:
-            raise JournalError(
-                f"{path} holds an unfinished sweep: continue it with --resume, or delete that file to start anew."
-            ) from None
-        cls._lock(file, path)
-        journal = cls(path, header, [], file)
-        journal._write(header)
-        return journal
+            if _whole_lines(file):
+                raise JournalError(
+                    f"{path} holds an unfinished sweep: continue it with --resume, or delete that file to start anew."
+                )
+            return cls._begun(path, file, header, output)
+        except BaseException:
+            file.close()
+            raise
 
     @classmethod
     def resume(cls, output: Path, header: Mapping[str, Any]) -> Self:
-        """Reopen a journal, dropping a last line that was cut off.
+        """Reopen a journal, dropping a last line that was cut off; one that was cut off in its header begins anew.
 
         Raises:
             JournalError: there is none, it is damaged, another process writes it, or it belongs to another sweep.
@@ -96,27 +103,31 @@ class Journal:
         path = cls.path_for(output)
         if not path.exists():
             raise JournalError(f"there is nothing to resume: {path} does not exist.")
+        file = _opened(path)
         try:
-            text = path.read_text()
-            whole = text[: text.rfind("\n") + 1]
-            lines = [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
-            raise JournalError(f"{path} is damaged ({error}); delete it to start anew.") from error
-        if not lines:
-            raise JournalError(f"{path} is empty; delete it to start anew.")
-        if not all(isinstance(line, dict) for line in lines):
-            raise JournalError(f"{path} is not a journal; delete it to start anew.")
-        # As JSON has it, which knows no tuples.
-        for key, value in json.loads(json.dumps(header)).items():
-            if lines[0].get(key) != value:
-                raise JournalError(
-                    f"{path} belongs to another sweep: its {key} differs; resume with the same options, code "
-                    "and machine, or delete that file to start anew."
-                )
-        file = path.open("a")
-        cls._lock(file, path)
-        os.truncate(path, len(whole.encode()))
-        return cls(path, lines[0], lines[1:], file)
+            whole = _whole_lines(file)
+            if not whole:
+                return cls._begun(path, file, header, output)
+            entries = _read(path, whole, header)
+            os.ftruncate(file.fileno(), len(whole))
+            remove_partial(output)
+            return cls(path, entries, file, len(whole))
+        except BaseException:
+            file.close()
+            raise
+
+    @classmethod
+    def _begun(cls, path: Path, file: FileIO, header: Mapping[str, Any], output: Path) -> Self:
+        """A journal with nothing but a header."""
+        os.ftruncate(file.fileno(), 0)
+        remove_partial(output)
+        journal = cls(path, [], file, 0)
+        try:
+            journal.append(header)
+        except JournalWriteError:
+            path.unlink()
+            raise
+        return journal
 
     def __enter__(self) -> Self:
         return self
@@ -127,30 +138,66 @@ class Journal:
         self._file.close()
 
     def append(self, entry: Mapping[str, Any]) -> None:
-        """Write one line and wait until the disk has it."""
-        self._write(entry)
-        self.entries.append(dict(entry))
+        """Write one line and wait until the disk has it.
+
+        Raises:
+            JournalWriteError: it does not take it.
+        """
+        line = (json.dumps(entry) + "\n").encode()
+        try:
+            write_all(self._file, line)
+        except OSError as error:
+            with suppress(OSError):
+                os.ftruncate(self._file.fileno(), self._size)
+            raise JournalWriteError(
+                f"{self.path} cannot be written: {error.strerror}. What it holds already is kept: --resume goes on "
+                "from there."
+            ) from error
+        self._size += len(line)
 
     def delete(self) -> None:
         """Remove the journal, once everything it knows is in the output."""
-        self._file.close()
+        # While it is locked, so that nobody takes it for one to go on with.
         self.path.unlink()
+        self._file.close()
 
-    @staticmethod
-    def _lock(file: TextIO, path: Path) -> None:
-        """Keep a second process from measuring the same sweep; the lock goes with the process."""
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            file.close()
-            raise JournalError(f"{path} is being written by another process; wait for it or end it.") from None
-        except OSError as error:
-            warnings.warn(
-                f"{path.parent} knows no locks ({error.strerror}): let no other process measure this sweep.",
-                stacklevel=2,
+
+def _opened(path: Path) -> FileIO:
+    """Open a journal, or make one, and lock it; the lock goes with the process.
+
+    Raises:
+        JournalError: another process has locked it.
+    """
+    try:
+        return open_alone(path)
+    except BlockingIOError:
+        raise JournalError(f"{path} is being written by another process; wait for it or end it.") from None
+
+
+def _whole_lines(file: FileIO) -> bytes:
+    """What a journal holds, but for a last line that was cut off."""
+    file.seek(0)
+    text = file.readall() or b""
+    return text[: text.rfind(b"\n") + 1]
+
+
+def _read(path: Path, whole: bytes, header: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The entries of a journal of the sweep that a header identifies.
+
+    Raises:
+        JournalError: it is damaged, or of another sweep.
+    """
+    try:
+        lines = [json.loads(line) for line in whole.decode().splitlines()]
+    except ValueError as error:
+        raise JournalError(f"{path} is damaged ({error}); delete it to start anew.") from error
+    if not all(isinstance(line, dict) for line in lines):
+        raise JournalError(f"{path} is not a journal; delete it to start anew.")
+    # As JSON has it, which knows no tuples.
+    for key, value in json.loads(json.dumps(header)).items():
+        if lines[0].get(key) != value:
+            raise JournalError(
+                f"{path} belongs to another sweep: its {key} differs; resume with the same options, code "
+                "and machine, or delete that file to start anew."
             )
-
-    def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
-        self._file.flush()
-        os.fsync(self._file.fileno())
+    return lines[1:]

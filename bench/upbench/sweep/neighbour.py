@@ -1,6 +1,6 @@
 """A neighbour as shared machines have them: it multiplies matrices in bursts, on every core.
 
-Run as a module it is that neighbour on one core, until it is ended.
+Run as a module it is that neighbour on one core, until it is ended or its parent has gone.
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ def neighbour() -> Iterator[None]:
     """Have a neighbour on every core for a while."""
     environment = {**os.environ, **{f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}}
     processes = [
-        subprocess.Popen([sys.executable, "-m", __name__, str(core)], env=environment, stdin=subprocess.DEVNULL)
+        subprocess.Popen(
+            [sys.executable, "-m", __name__, str(core), str(os.getpid())], env=environment, stdin=subprocess.DEVNULL
+        )
         for core in cores.usable()
     ]
     try:
@@ -38,11 +40,11 @@ def neighbour() -> Iterator[None]:
             process.wait()
 
 
-def main(core: int) -> None:
-    """Multiply in bursts on one core, for ever."""
+def main(core: int, parent: int) -> None:
+    """Multiply in bursts on one core, as long as the process that asked for it lives."""
     cores.pin(os.getpid(), [core])
     matrix = np.random.default_rng(0).standard_normal((SIDE, SIDE), dtype=np.float32)
-    while True:
+    while os.getppid() == parent:
         end = time.monotonic() + random.uniform(*BURST_S)
         while time.monotonic() < end:
             matrix @ matrix
@@ -50,4 +52,4 @@ def main(core: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main(int(sys.argv[1]), int(sys.argv[2]))

@@ -12,7 +12,8 @@ import random
 import tempfile
 import time
 import uuid
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,6 +24,7 @@ from upbench.machine.limits import Limits
 from upbench.processes import container, cores
 from upbench.processes.disturbance import busy_share, quiet_time
 from upbench.processes.isolation import Isolation, Outcome, outcome_of
+from upbench.processes.scratch import own_scratch
 from upbench.progress import Watcher
 from upbench.records.record import Record, build_record
 from upbench.sweep import worker
@@ -119,6 +121,7 @@ class Sweep:
         self._call_s = {case.id: estimated_call_s(case) for case in cases}
         self._examined = {case.id: _Examined() for case in cases}
         self._questions = {own[0].cell.question.label: Standing(own) for own in by_question(cases)}
+        self._standing_of = {case.id: each for each in self._questions.values() for case in each.cases}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._start = time.monotonic()
         for entry in log.entries:
@@ -130,7 +133,7 @@ class Sweep:
         Raises:
             MachineError: nothing can be timed here.
         """
-        with tempfile.TemporaryDirectory(prefix="upbench-") as folder:
+        with tempfile.TemporaryDirectory(dir=own_scratch()) as folder:
             kept = {case.id: Path(folder, str(place)) for place, case in enumerate(self.cases)}
             self._examine_all(kept)
             self._launch_all(kept)
@@ -164,8 +167,9 @@ class Sweep:
                 for case in self.cases
                 if self._examined[case.id].failure is None and stage not in self._examined[case.id].stages
             ]
-            for case, outcome in self._each_examined(waiting, stage, kept):
-                self._write({"case": case.id, "stage": stage, **_as_entry(outcome)}, f"{case.id} ({stage})")
+            with closing(self._each_examined(waiting, stage, kept)) as examined:
+                for case, outcome in examined:
+                    self._write({"case": case.id, "stage": stage, **_as_entry(outcome)}, f"{case.id} ({stage})")
         for key in dict.fromkeys(_limits_key(case) for case in self.cases):
             if key not in self._limits:
                 outcome = self._isolation.call(worker.limits, *key, timeout=MACHINE_TIMEOUT_S)
@@ -173,19 +177,19 @@ class Sweep:
 
     def _each_examined(
         self, cases: Sequence[Case], stage: meters.Stage, kept: Mapping[str, Path]
-    ) -> Iterator[tuple[Case, Outcome]]:
+    ) -> Generator[tuple[Case, Outcome], None, None]:
         """Examine on several cores at once, but for what says how long it took to convert."""
         names = meters.of_stage(stage)
         at_once = cores.at_once() if all(case.cell.runtime == Cell.runtime for case in cases) else 1
         for first in range(0, len(cases), at_once):
-            batch = cases[first : first + at_once]
-            workers = [self._isolation.start(worker.examine, case, names, kept[case.id]) for case in batch]
-            try:
-                for case, process in zip(batch, workers, strict=True):
+            with ExitStack() as stack:
+                started = []
+                for case in cases[first : first + at_once]:
+                    process = self._isolation.start(worker.examine, case, names, kept[case.id])
+                    stack.callback(process.end)
+                    started.append((case, process))
+                for case, process in started:
                     yield case, outcome_of(process, self.settings.timeout_s)
-            finally:
-                for process in workers:
-                    process.end()
 
     def _launch_all(self, kept: Mapping[str, Path]) -> None:
         needs = {name: examined.needs_bytes for name, examined in self._examined.items()}
@@ -256,12 +260,7 @@ class Sweep:
             examined = self._examined[entry["case"]]
             examined.learn(entry)
             if examined.failure is not None:
-                self._standing_of(entry["case"]).failures[entry["case"]] = examined.failure
-
-    def _standing_of(self, name: str) -> Standing:
-        return next(
-            standing for standing in self._questions.values() if any(case.id == name for case in standing.cases)
-        )
+                self._standing_of[entry["case"]].failures[entry["case"]] = examined.failure
 
     def _control_s(self, threads: int, device: str) -> list[float]:
         return [
@@ -273,7 +272,7 @@ class Sweep:
         ]
 
     def _record(self, case: Case) -> Record:
-        standing, fields = self._standing_of(case.id), self._examined[case.id].fields
+        standing, fields = self._standing_of[case.id], self._examined[case.id].fields
         outcome, reason = standing.failures.get(case.id, ("ok", None))
         if outcome != "ok":
             return build_record(case, outcome, reason, fields, [])

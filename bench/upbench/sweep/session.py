@@ -44,11 +44,14 @@ def measure_to_file(
         "fingerprint": machine.identity(info["fingerprint"]),
         "source": machine.source_digest(),
     }
-    if resume and is_whole(output, header):
-        return read_run(output)
     with Journal.open(output, header, resume) as journal:
+        if resume and journal.is_new and is_whole(output, header):
+            journal.delete()
+            return read_run(output)
         with watcher_for(console) as watcher:
             sweep = Sweep(cases, settings, Isolation(settings.allocator, preload_for(cases)), journal, watcher)
+            # The sweep knows them now.
+            journal.entries.clear()
             records = sweep.run()
         run = Run(tuple(records), info, commit, {**run_facts(sweep), "asked": asked(header)})
         write_run(run, output)

@@ -37,6 +37,7 @@ class Standing:
     failures: dict[str, tuple[str, str | None]] = field(default_factory=dict)
     seconds: list[float] = field(default_factory=list)
     control_s: dict[str, list[float]] = field(default_factory=dict)
+    _found_open: tuple[Any, list[Case]] | None = field(default=None, init=False, repr=False, compare=False)
 
     def learn(self, entry: Mapping[str, Any]) -> None:
         """Take in one launch; see :func:`upbench.sweep.launching.launch`."""
@@ -57,7 +58,12 @@ class Standing:
 
     def open_cases(self, settings: SweepSettings) -> list[Case]:
         """Those that need more launches."""
-        return [case for case in self.running if self.settled_by(case, settings) is None]
+        # It is asked after every answer of any question, and takes milliseconds to find out.
+        known = settings, len(self.failures), sum(map(len, self.launches.values())), sum(self.seconds)
+        if self._found_open is None or self._found_open[0] != known:
+            open_now = [case for case in self.running if self.settled_by(case, settings) is None]
+            self._found_open = known, open_now
+        return self._found_open[1]
 
     def next_rivals(self, settings: SweepSettings) -> list[Case]:
         """Those to launch: the open ones, with the fastest to compare them with."""

@@ -20,6 +20,7 @@ from upbench.sweep.neighbour import neighbour
 from upbench.sweep.schedule import MemoryLog, Sweep
 from upbench.sweep.session import preload_for
 from upbench.sweep.settings import SweepSettings
+from upbench.whole_file import only_writer
 
 
 def run_twins(
@@ -29,7 +30,13 @@ def run_twins(
 
     Raises:
         TrialFileError: ``file`` holds another trial.
+        TakenFileError: another process makes it.
     """
+    with only_writer(file):
+        yield from summary(_made(cases, settings, wanted, file, watcher))
+
+
+def _made(cases: Sequence[Case], settings: SweepSettings, wanted: int, file: Path, watcher: Watcher) -> dict[str, Any]:
     both = [replace(case, twin=twin) for case in cases for twin in (False, True)]
     facts = {
         **machine.provenance(),
@@ -54,7 +61,7 @@ def run_twins(
         }
         runs.append(run)
         write_whole(file, document)
-    yield from summary(document)
+    return document
 
 
 def _next_kind(runs: Sequence[dict[str, Any]], wanted: int) -> bool | None:

@@ -23,6 +23,7 @@ from upbench.processes.control import Control
 from upbench.processes.isolation import Line
 from upbench.processes.stack import call_at_depth
 from upbench.processes.stopwatch import Stopwatch, stopwatch_for
+from upbench.runtimes.torch_state import TorchState
 from upbench.runtimes.workload import build, gradients_as_in, use_device
 
 # Decoded once in the server and shared by every worker; plain numpy, no operator of torch.
@@ -39,16 +40,26 @@ def measure(case: Case, meter_names: tuple[str, ...], kept: Path | None = None) 
 
     Raises:
         UnsupportedCaseError: the case cannot be run on this machine.
+        RefusedCaseError: it computes something else than it promises, or changes torch for the whole process.
     """
     chosen = [meters.get(name) for name in meter_names]
     if any(meter.gives_memory_back for meter in chosen):
         allocator.give_memory_back()
     with gradients_as_in(case.cell):
+        state = _state_for(case.cell.threads)
         workload = build(case, kept)
+        state.check_kept()
         fields: dict[str, Any] = {"allocator": allocator.current()}
         for meter in chosen:
             fields |= meter.measure(workload)
+            state.check_kept()
     return fields
+
+
+def _state_for(threads: int) -> TorchState:
+    """What a case finds, before anything of its own is imported."""
+    torch.set_num_threads(threads)
+    return TorchState.now()
 
 
 def examine(line: Line, case: Case, meter_names: tuple[str, ...], kept: Path | None = None) -> None:
@@ -70,9 +81,10 @@ def race(line: Line, case: Case, depth: int, kept: Path | None = None, heap_byte
     """
     with gradients_as_in(case.cell):
         allocator.touch(heap_bytes)
+        state = _state_for(case.cell.threads)
         workload = build(case, kept)
         stopwatch = stopwatch_for(workload.input.device, case.cell.threads)
-        call_at_depth(depth, lambda: serve_blocks(line, workload.call, stopwatch))
+        call_at_depth(depth, lambda: serve_blocks(line, workload.call, stopwatch, state))
 
 
 def race_control(line: Line, threads: int, device: str, depth: int) -> None:
@@ -82,14 +94,17 @@ def race_control(line: Line, threads: int, device: str, depth: int) -> None:
         place = use_device(device)
         control = Control(place)
         control()
-        call_at_depth(depth, lambda: serve_blocks(line, control, stopwatch_for(place, threads)))
+        call_at_depth(depth, lambda: serve_blocks(line, control, stopwatch_for(place, threads), TorchState.now()))
 
 
-def serve_blocks(line: Line, call: Callable[[], object], stopwatch: Stopwatch) -> None:
+def serve_blocks(line: Line, call: Callable[[], object], stopwatch: Stopwatch, state: TorchState) -> None:
     """Answer every request, a number of calls, with three figures of the mean call.
 
     They are its seconds, those for which it waited for a core besides, and its page faults, which say whether the
     allocator keeps the memory, as pinning it wants.
+
+    Raises:
+        RefusedCaseError: torch's state is another than it was.
     """
     # A collection within a block would slow it by chance.
     gc.collect()
@@ -100,6 +115,7 @@ def serve_blocks(line: Line, call: Callable[[], object], stopwatch: Stopwatch) -
         before = _page_faults()
         seconds = stopwatch.block(call, calls)
         waited_s = getattr(stopwatch, "waited_s", 0.0)
+        state.check_kept()
         line.send((seconds, waited_s, (_page_faults() - before) / (calls + 1)))
 
 

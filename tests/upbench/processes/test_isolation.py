@@ -5,15 +5,24 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import subprocess
+import sys
+import tempfile
+import time
 from collections.abc import Callable
 from multiprocessing import reduction
+from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.upbench import misbehaving
+from upbench.processes import isolation as isolation_module
 from upbench.processes.allocator import PINNED_ENVIRONMENT, STEADY_ENVIRONMENT
-from upbench.processes.isolation import EndedError, Isolation, ServerError
+from upbench.processes.isolation import EndedError, Isolation, ServerError, speaking
+from upbench.processes.patience import ready
+from upbench.processes.scratch import own_scratch
 from upbench.sweep.session import PRELOAD
 
 
@@ -118,6 +127,134 @@ def test_a_live_worker_that_ends_says_how_and_the_others_go_on(
 def test_a_worker_that_hangs_is_ended(isolation: Isolation) -> None:
     outcome = isolation.call(misbehaving.hang, timeout=0.5)
     assert (outcome.kind, outcome.reason) == ("timeout", "no answer within 0.5 s")
+
+
+HANGS = """
+import os, signal
+from tests.upbench import misbehaving
+from upbench.processes.isolation import Isolation, _call
+worker = Isolation().start(_call, misbehaving.hang_in_c)
+print(worker.pid, flush=True)
+input()
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def is_gone(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
+
+
+def until(reached: Callable[[], bool], longest_s: float = 10.0) -> None:
+    end = time.monotonic() + longest_s
+    while not reached():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def test_a_worker_that_hangs_ends_with_its_parent_that_is_killed(tmp_path: Path) -> None:
+    """It went on for as long as it hung; and a training until it was through, beside the next one of its kind."""
+    with tempfile.TemporaryDirectory() as temporary:
+        environment = os.environ | {"TMPDIR": temporary}
+        pipe = subprocess.PIPE
+        with subprocess.Popen(
+            [sys.executable, "-c", HANGS], stdin=pipe, stdout=pipe, env=environment, text=True
+        ) as parent:
+            assert parent.stdout is not None
+            pid = int(parent.stdout.readline())
+            (server,) = (each.pid for each in psutil.Process(pid).parents()[:1])
+            time.sleep(0.2)
+            assert not is_gone(pid)
+            parent.communicate("\n")
+        until(lambda: is_gone(pid) and is_gone(server))
+
+
+def test_a_worker_that_dies_beside_its_child_is_not_waited_for(isolation: Isolation) -> None:
+    """The child held the line open, so that it seemed to think."""
+    begun = time.monotonic()
+    outcome = isolation.call(misbehaving.leave_a_child_and_be_killed, timeout=30)
+    assert (outcome.kind, outcome.reason) == (
+        "out_of_memory",
+        "the worker was killed by SIGKILL, as the kernel does for memory",
+    )
+    assert time.monotonic() - begun < 15
+
+
+def test_a_child_that_a_worker_has_left_is_ended(isolation: Isolation) -> None:
+    child = isolation.call(misbehaving.leave_a_child, timeout=30).value
+    until(lambda: is_gone(child))
+
+
+def test_what_a_worker_prints_is_not_what_the_command_prints(
+    isolation: Isolation, capfd: pytest.CaptureFixture[str]
+) -> None:
+    isolation.renew(steady=False)
+    assert isolation.call(misbehaving.print_to_stdout, timeout=60).value == "answered"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_workers_temporary_files_lie_in_the_one_folder_of_this_process(isolation: Isolation) -> None:
+    assert isolation.call(misbehaving.temporary_folder, timeout=30).value == str(own_scratch())
+    assert os.environ.get("TMPDIR") != str(own_scratch())
+    assert tempfile.gettempdir() != str(own_scratch())
+
+
+def test_a_worker_that_crashes_leaves_no_image_of_its_memory(isolation: Isolation) -> None:
+    assert isolation.call(misbehaving.core_size, timeout=30).value == 0
+
+
+def test_a_worker_goes_on_when_its_server_is_killed(isolation: Isolation) -> None:
+    with isolation.start(misbehaving.double) as worker:
+        assert worker.ask(1, 30) == 2
+        psutil.Process(worker.pid).parent().kill()  # type: ignore[union-attr]
+        time.sleep(0.2)
+        assert [worker.ask(number, 30) for number in (2, 3)] == [4, 6]
+        assert speaking([worker], 0.1) == []
+        pid = worker.pid
+    until(lambda: is_gone(pid))
+    assert isolation.call(misbehaving.answer, 1, timeout=60).value == 1
+
+
+def test_a_server_that_does_not_answer_is_an_error_and_not_taken_for_this_process(
+    isolation: Isolation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What it should have answered was the number of the process to be killed."""
+    isolation.call(misbehaving.answer, 1, timeout=30)
+    monkeypatch.setattr(isolation_module, "START_S", 0.0)
+    with pytest.raises(ServerError, match="does not answer: no answer within 0 s"):
+        isolation.renew(steady=False)
+
+
+STOPPED = """
+import sys
+from upbench.processes.patience import ready
+print("waiting", flush=True)
+print("heard" if ready([sys.stdin], 2.0) else "given up")
+"""
+
+
+def test_time_in_which_a_process_was_stopped_is_not_waited(tmp_path: Path) -> None:
+    pipe = subprocess.PIPE
+    with subprocess.Popen([sys.executable, "-c", STOPPED], stdin=pipe, stdout=pipe, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "waiting\n"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGSTOP)
+        time.sleep(3)
+        process.send_signal(signal.SIGCONT)
+        time.sleep(0.3)
+        assert process.communicate("\n")[0] == "heard\n"
+
+
+def test_nobody_is_waited_for_longer_than_asked() -> None:
+    ours, theirs = multiprocessing.Pipe()
+    begun = time.monotonic()
+    assert ready([ours], 1.3) == []
+    assert 1.3 <= time.monotonic() - begun < 3
+    theirs.send("a word")
+    assert ready([ours], 0) == [ours]
 
 
 def test_ctrl_c_does_not_reach_a_worker(isolation: Isolation) -> None:

@@ -46,7 +46,7 @@ def test_a_file_system_without_locks_is_a_warning(output: Path, number: int, mon
         journal = Journal.create(output, HEADER)
     with journal:
         journal.append({"case": "a"})
-    with pytest.warns(UserWarning, match="let no other process measure this sweep"):
+    with pytest.warns(UserWarning, match="let no other process write run.json.journal"):
         resumed = Journal.resume(output, HEADER)
     with resumed:
         assert resumed.entries == [{"case": "a"}]
@@ -65,15 +65,39 @@ def test_a_line_cut_off_in_the_middle_is_dropped_and_the_next_one_is_whole(outpu
 
 
 def test_an_unfinished_sweep_is_not_overwritten(output: Path) -> None:
-    with (
-        Journal.create(output, HEADER),
-        pytest.raises(JournalError, match="unfinished sweep: continue it with --resume"),
-    ):
+    with Journal.create(output, HEADER):
+        pass
+    with pytest.raises(JournalError, match="unfinished sweep: continue it with --resume"):
         Journal.create(output, HEADER)
 
 
+@pytest.mark.parametrize("text", ["", '{"schema": 1, "ca'])
+@pytest.mark.parametrize("resume", [True, False])
+def test_one_that_was_killed_before_its_header_was_whole_stands_in_nobodys_way(
+    output: Path, text: str, resume: bool
+) -> None:
+    path = Journal.path_for(output)
+    path.parent.mkdir()
+    path.write_text(text)
+    with Journal.open(output, HEADER, resume) as journal:
+        assert journal.is_new
+        journal.append({"case": "a"})
+    assert [json.loads(line) for line in path.read_text().splitlines()] == [HEADER, {"case": "a"}]
+
+
+def test_what_was_half_written_of_an_output_goes_when_its_sweep_goes_on(output: Path) -> None:
+    with Journal.create(output, HEADER):
+        pass
+    partial = output.with_name("run.json.partial")
+    partial.write_text("half")
+    with Journal.resume(output, HEADER):
+        assert not partial.exists()
+
+
 def test_another_sweep_is_not_continued(output: Path) -> None:
-    with Journal.create(output, HEADER), pytest.raises(JournalError, match="another sweep: its cases differs"):
+    with Journal.create(output, HEADER):
+        pass
+    with pytest.raises(JournalError, match="another sweep: its cases differs"):
         Journal.resume(output, HEADER | {"cases": ["a"]})
 
 
@@ -86,7 +110,7 @@ def test_whoever_may_resume_begins_where_there_is_nothing_to_go_on_with(output: 
     with Journal.open(output, HEADER, resume=True) as journal:
         journal.append({"case": "a"})
     with Journal.open(output, HEADER, resume=True) as again:
-        assert again.entries == [{"case": "a"}]
+        assert (again.entries, again.is_new) == ([{"case": "a"}], False)
     with pytest.raises(JournalError, match="unfinished sweep"):
         Journal.open(output, HEADER, resume=False)
 
@@ -97,8 +121,6 @@ def test_a_sweep_that_has_ended_is_known_by_what_was_asked(output: Path) -> None
     output.write_text(json.dumps({"facts": {"asked": asked(HEADER)}}))
     assert is_whole(output, HEADER)
     assert not is_whole(output, HEADER | {"commit": "def"})
-    with Journal.create(output, HEADER):
-        assert not is_whole(output, HEADER)
 
 
 def test_a_header_with_tuples_is_known_again(output: Path) -> None:
@@ -111,7 +133,7 @@ def test_a_header_with_tuples_is_known_again(output: Path) -> None:
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(b"", "is empty"), (b"{]\n", "is damaged"), (b"\xff\n", "is damaged"), (b"[]\n", "is not a journal")],
+    [(b"{]\n", "is damaged"), (b"\xff\n", "is damaged"), (b"[]\n", "is not a journal")],
 )
 def test_a_useless_journal_is_named(output: Path, text: bytes, message: str) -> None:
     path = Journal.path_for(output)
