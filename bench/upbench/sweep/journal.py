@@ -11,7 +11,7 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
@@ -128,8 +128,12 @@ class Journal:
 
     def append(self, entry: Mapping[str, Any]) -> None:
         """Write one line and wait until the disk has it."""
-        self._write(entry)
-        self.entries.append(dict(entry))
+        self.extend([entry])
+
+    def extend(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """The same for several lines, for which the disk is waited for once."""
+        self._write(*entries)
+        self.entries += [dict(entry) for entry in entries]
 
     def delete(self) -> None:
         """Remove the journal, once everything it knows is in the output."""
@@ -150,7 +154,7 @@ class Journal:
                 stacklevel=2,
             )
 
-    def _write(self, line: Mapping[str, Any]) -> None:
-        self._file.write(json.dumps(line) + "\n")
+    def _write(self, *lines: Mapping[str, Any]) -> None:
+        self._file.write("".join(json.dumps(line) + "\n" for line in lines))
         self._file.flush()
         os.fsync(self._file.fileno())
