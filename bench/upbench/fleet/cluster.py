@@ -223,6 +223,9 @@ def _imported() -> Any:
         import ray.util.scheduling_strategies
     except ImportError as error:
         raise UsageError("a fleet needs Ray: pip install 'upsample-bench[ray]'.") from error
+    # It prints paragraphs on every node that is gone into our output, and has no setting for that.
+    if hasattr(ray._private.worker, "print_to_stdstream"):
+        ray._private.worker.print_to_stdstream = lambda *_, **__: None
     return ray
 
 

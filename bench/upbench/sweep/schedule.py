@@ -12,7 +12,7 @@ import random
 import tempfile
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -139,7 +139,7 @@ class Sweep:
             pass
         return self.records()
 
-    def steps(self) -> Iterator[dict[str, Any]]:
+    def steps(self) -> Generator[dict[str, Any], None, None]:
         """The same, entry by entry as the log gets them, for who hands them on.
 
         Raises:
