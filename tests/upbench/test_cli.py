@@ -232,12 +232,20 @@ def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path, here: Here) -> 
     assert "does not exist" in " ".join(result.stderr.split())
 
 
-def test_records_of_two_machines_make_no_report(tmp_path: Path, here: Here) -> None:
+def test_records_of_two_machines_stand_beside_each_other(tmp_path: Path, here: Here) -> None:
     write_run(small_run(), tmp_path / "a.json")
     write_run(run_of(small_run().records, cpu="Another CPU"), tmp_path / "b.json")
     result = here("report", "a.json", "b.json", "--output", "plots", cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["• Test CPU", "• Another CPU", "Report"]
+
+
+def test_runs_of_one_machine_with_different_software_make_no_report(tmp_path: Path, here: Here) -> None:
+    write_run(small_run(), tmp_path / "a.json")
+    write_run(run_of(small_run().records, torch="2.12.0"), tmp_path / "b.json")
+    result = here("report", "a.json", "b.json", "--output", "plots", cwd=tmp_path)
     assert result.returncode == 1
-    assert "different conditions (cpu differ)" in " ".join(result.stderr.split())
+    assert "different conditions (torch 2.13.0+cpu → 2.12.0 differ)" in " ".join(result.stderr.split())
 
 
 def test_compare_shows_the_ratio_its_interval_and_what_changed(tmp_path: Path, here: Here) -> None:

@@ -14,7 +14,9 @@ from upbench.errors import UsageError
 def report(
     files: Annotated[
         list[Path],
-        typer.Argument(exists=True, dir_okay=False, help="Records of one machine, and of quality if there are any."),
+        typer.Argument(
+            exists=True, dir_okay=False, help="Records of a machine or several, and of quality if there are any."
+        ),
     ],
     output_folder: Annotated[
         Path, typer.Option("--output", file_okay=False, help="Folder for page, tables and charts.")

@@ -7,6 +7,7 @@ import shlex
 import signal
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -17,6 +18,7 @@ import typer
 from upbench.cli import console
 from upbench.errors import UsageError
 from upbench.progress import watcher_for
+from upbench.records.record import Run
 
 
 class AllocatorChoice(StrEnum):
@@ -66,12 +68,27 @@ def run(
         bool, typer.Option("--resume", help="Go on where an interrupted sweep of the same grid stopped.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the cases and the estimated time only.")] = False,
+    fleet: Annotated[
+        str | None,
+        typer.Option(help="Measure on the machines of the Ray cluster at HOST:PORT or auto; 'local' starts one here."),
+    ] = None,
+    fleet_label: Annotated[
+        list[str] | None, typer.Option(help="KEY=VALUE that a node of the fleet must have; repeatable.")
+    ] = None,
+    each_machine: Annotated[
+        bool, typer.Option("--each-machine", help="All of it on every kind of machine, not on any of them.")
+    ] = False,
     trial: Annotated[
         int,
         typer.Option(min=0, help="How often is this wrong here? So many runs of twins, half of them busy."),
     ] = 0,
 ) -> None:
     """Measure upsamplers on this machine and write the records."""
+    if (fleet_label or each_machine) and not fleet:
+        raise UsageError("--fleet-label and --each-machine say how --fleet measures: add --fleet ADDRESS.")
+    if fleet and trial:
+        raise UsageError("--trial tries one machine: leave --fleet out.")
+    labels = _labels(fleet_label or ())
     from upbench.cases.shadowed import check_not_shadowed
 
     check_not_shadowed()
@@ -130,21 +147,39 @@ def run(
     # A job that is cancelled keeps what it has measured, too.
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        finished = session.measure_to_file(cases, settings, output_file, resume, console.errors)
+        if fleet:
+            from upbench.fleet.campaign import Fleet, measure_on_fleet
+
+            machines = Fleet(fleet, labels, each_machine)
+            written = measure_on_fleet(cases, settings, output_file, resume, machines, console.errors)
+        else:
+            written = {output_file: session.measure_to_file(cases, settings, output_file, resume, console.errors)}
     except KeyboardInterrupt:
         again = shlex.join(argument for argument in sys.argv[1:] if argument != "--resume")
         console.say(
             f"Interrupted. Nothing that was measured is lost. To go on: upbench {again} --resume", console.errors
         )
         raise typer.Exit(console.EXIT_INTERRUPTED) from None
+    for file, finished in written.items():
+        _tell(file, finished)
+    if not any(record.measured for finished in written.values() for record in finished.records):
+        raise typer.Exit(console.EXIT_FAILED)
+
+
+def _labels(given: Sequence[str]) -> dict[str, str]:
+    pairs = [text.partition("=") for text in given]
+    if wrong := [text for text, (key, equals, _) in zip(given, pairs, strict=True) if not key or not equals]:
+        raise UsageError(f"--fleet-label must be KEY=VALUE; got {wrong[0]!r}.")
+    return {key: value for key, _, value in pairs}
+
+
+def _tell(file: Path, finished: Run) -> None:
+    """How a run ended: counts, and what went wrong."""
     outcomes = Counter(record.outcome for record in finished.records)
     counts = ", ".join(f"{count} {outcome}" for outcome, count in outcomes.most_common())
-    console.say(f"{len(finished.records)} cases ({counts}) written to {output_file}")
-    measured = any(record.measured for record in finished.records)
+    console.say(f"{len(finished.records)} cases ({counts}) written to {file}")
     # What a grid asks of upsamplers that cannot do it is no news, unless it is all that happened.
-    expected = ("ok", "unsupported") if measured else ()
+    expected = ("ok", "unsupported") if any(record.measured for record in finished.records) else ()
     for record in finished.records:
         if record.outcome not in expected:
             console.say(f"  {record.outcome}: {record.case.id}: {record.outcome_reason}")
-    if not measured:
-        raise typer.Exit(console.EXIT_FAILED)

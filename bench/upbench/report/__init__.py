@@ -16,7 +16,8 @@ from upbench.report.charts import write_charts
 from upbench.report.claims import Exhibits, judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import exact_forms_section
-from upbench.report.page import Page, write_page
+from upbench.report.machines_page import MachineReport, by_machine, folders_of, names_of, write_machines
+from upbench.report.page import Page, write_machines_page, write_page
 from upbench.report.quality_section import quality_sections
 from upbench.report.runtime_section import runtimes_section
 from upbench.report.summary import summarise
@@ -38,15 +39,18 @@ def write_report(
     """Write ``report.html``, the tables and the charts into ``output`` and return the findings, a sentence a line.
 
     Args:
-        runs: of one machine.
+        runs: of one machine; those of several get a folder each, and a page that shows them beside each other.
         output: a folder, made if need be.
         quality: what was seen of images, a section each; claims are judged by what has the most trainings.
         reference: what the committed reference saw of them, for what these runs cannot decide.
         language: of the findings returned, and in which the page opens; files of tables are in English.
 
     Raises:
-        RecordError: the runs come from different machines, or hold nothing that was measured.
+        RecordError: the runs of one machine differ in their software or settings, or hold nothing that was measured.
     """
+    groups = by_machine(runs)
+    if len(groups) > 1:
+        return _write_machines(groups, output, quality, reference, language)
     evidence = gather(runs)
     own = Exhibits(evidence, most_telling(quality))
     claims = judge_claims(own, Exhibits(quality=reference) if reference else None)
@@ -62,3 +66,21 @@ def write_report(
     )
     lines = [*findings, *(line for section in written for line in section.findings)]
     return [line.in_language(language) for line in lines]
+
+
+def _write_machines(
+    groups: Sequence[Sequence[Run]],
+    output: Path,
+    quality: Sequence[QualityRun],
+    reference: QualityRun | None,
+    language: Language,
+) -> list[str]:
+    """A report for each machine in a folder of its own, and the page above them."""
+    names = names_of(groups)
+    evidence = [gather(own) for own in groups]
+    machines = []
+    for name, folder, own, found in zip(names, folders_of(names), groups, evidence, strict=True):
+        lines = write_report(own, output / folder, quality, reference, language)
+        machines.append(MachineReport(name, output / folder, own, found, lines))
+    findings = write_machines(machines, output, lambda content, to: write_machines_page(content, to, language))
+    return [finding.in_language(language) for finding in findings]

@@ -80,6 +80,15 @@ def write_page(page: Page, output: Path) -> None:
     (output / "report.html").write_text(text, errors="replace")
 
 
+def write_machines_page(content: Mapping[str, Any], output: Path, language: Language) -> None:
+    """Write ``report.html`` of several machines, whose own reports lie beside it, into ``output``."""
+    text = _environment().get_template("machines.html.j2").render(
+        **content, language=language, languages=TAGS, styles=libraries.styles(),
+        title=in_words(say("Which upsampler on which machine?"), language),
+    )  # fmt: skip
+    (output / "report.html").write_text(text, errors="replace")
+
+
 def _data(page: Page) -> dict[str, Any]:
     """What the scripts read; they read nothing else."""
     return {

@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from io import FileIO
 from pathlib import Path
@@ -143,9 +143,13 @@ class Journal:
         Raises:
             JournalWriteError: it does not take it.
         """
-        line = (json.dumps(entry) + "\n").encode()
+        self.extend([entry])
+
+    def extend(self, entries: Sequence[Mapping[str, Any]]) -> None:
+        """The same for several lines, for which the disk is waited for once."""
+        lines = "".join(json.dumps(entry) + "\n" for entry in entries).encode()
         try:
-            write_all(self._file, line)
+            write_all(self._file, lines)
         except OSError as error:
             with suppress(OSError):
                 os.ftruncate(self._file.fileno(), self._size)
@@ -153,7 +157,7 @@ class Journal:
                 f"{self.path} cannot be written: {error.strerror}. What it holds already is kept: --resume goes on "
                 "from there."
             ) from error
-        self._size += len(line)
+        self._size += len(lines)
 
     def delete(self) -> None:
         """Remove the journal, once everything it knows is in the output."""

@@ -12,7 +12,7 @@ import random
 import tempfile
 import time
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -28,7 +28,7 @@ from upbench.processes.scratch import own_scratch
 from upbench.progress import Watcher
 from upbench.records.record import Record, build_record
 from upbench.sweep import worker
-from upbench.sweep.forecast import estimated_call_s, left_s
+from upbench.sweep.forecast import MODEST_CORE, estimated_call_s, left_s
 from upbench.sweep.launching import SERVER_S, MachineError, Start, launch
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question, next_pass
@@ -55,10 +55,14 @@ class Log(Protocol):
 
 
 class MemoryLog:
-    """A log that keeps nothing on disk."""
+    """A log that keeps nothing on disk.
 
-    def __init__(self) -> None:
-        self.entries: list[dict[str, Any]] = []
+    Args:
+        entries: what is in it already.
+    """
+
+    def __init__(self, entries: Iterable[Mapping[str, Any]] = ()) -> None:
+        self.entries: list[dict[str, Any]] = [dict(entry) for entry in entries]
 
     def append(self, entry: Mapping[str, Any]) -> None:
         self.entries.append(dict(entry))
@@ -118,7 +122,7 @@ class Sweep:
         self._isolation = isolation
         self._log = log
         self._watcher = watcher
-        self._call_s = {case.id: estimated_call_s(case) for case in cases}
+        self._call_s: dict[str, float] = {}
         self._examined = {case.id: _Examined() for case in cases}
         self._questions = {own[0].cell.question.label: Standing(own) for own in by_question(cases)}
         self._standing_of = {case.id: each for each in self._questions.values() for case in each.cases}
@@ -133,11 +137,25 @@ class Sweep:
         Raises:
             MachineError: nothing can be timed here.
         """
+        for _ in self.steps():
+            pass
+        return self.records()
+
+    def steps(self) -> Generator[dict[str, Any], None, None]:
+        """The same, entry by entry as the log gets them, for who hands them on.
+
+        Raises:
+            MachineError: as for :meth:`run`.
+        """
         with tempfile.TemporaryDirectory(dir=own_scratch()) as folder:
             kept = {case.id: Path(folder, str(place)) for place, case in enumerate(self.cases)}
-            self._examine_all(kept)
-            self._launch_all(kept)
-        return [self._record(case) for case in self.cases]
+            yield from self._examine_all(kept)
+            yield from self._launch_all(kept)
+
+    def records(self) -> list[Record]:
+        """One record for each case, in grid order, from what the log knows."""
+        quiet_s = {(each["threads"], each["device"]): each["quiet_s"] for each in self.controls}
+        return [self._record(case, quiet_s.get((case.cell.threads, case.cell.device))) for case in self.cases]
 
     @property
     def limits(self) -> list[dict[str, Any]]:
@@ -151,15 +169,22 @@ class Sweep:
     @property
     def controls(self) -> list[dict[str, Any]]:
         """What the control takes on the quiet machine, for each thread count and device of the grid."""
-        keys = dict.fromkeys((case.cell.threads, case.cell.device) for case in self.cases)
-        times = [(threads, device, self._control_s(threads, device)) for threads, device in keys]
         return [
             {"threads": threads, "device": device, "quiet_s": quiet_time(samples)}
-            for threads, device, samples in times
-            if samples
+            for (threads, device), samples in self.control_samples.items()
         ]
 
-    def _examine_all(self, kept: Mapping[str, Path]) -> None:
+    @property
+    def control_samples(self) -> dict[tuple[int, str], list[float]]:
+        """What each block of the control took, in seconds, by thread count and device."""
+        found: dict[tuple[int, str], list[float]] = {}
+        for standing in self._questions.values():
+            cell = standing.cases[0].cell
+            for samples in standing.control_s.values():
+                found.setdefault((cell.threads, cell.device), []).extend(samples)
+        return found
+
+    def _examine_all(self, kept: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
         self._isolation.renew(steady=False)
         for stage in ONCE:
             waiting = [
@@ -169,11 +194,12 @@ class Sweep:
             ]
             with closing(self._each_examined(waiting, stage, kept)) as examined:
                 for case, outcome in examined:
-                    self._write({"case": case.id, "stage": stage, **_as_entry(outcome)}, f"{case.id} ({stage})")
+                    doing = f"{case.id} ({stage})"
+                    yield self._write({"case": case.id, "stage": stage, **_as_entry(outcome)}, doing)
         for key in dict.fromkeys(_limits_key(case) for case in self.cases):
             if key not in self._limits:
                 outcome = self._isolation.call(worker.limits, *key, timeout=MACHINE_TIMEOUT_S)
-                self._write({"machine": "limits", "of": list(key), **_as_entry(outcome)}, "limits of the machine")
+                yield self._write({"machine": "limits", "of": list(key), **_as_entry(outcome)}, "limits of the machine")
 
     def _each_examined(
         self, cases: Sequence[Case], stage: meters.Stage, kept: Mapping[str, Path]
@@ -191,7 +217,7 @@ class Sweep:
                 for case, process in started:
                     yield case, outcome_of(process, self.settings.timeout_s)
 
-    def _launch_all(self, kept: Mapping[str, Path]) -> None:
+    def _launch_all(self, kept: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
         needs = {name: examined.needs_bytes for name, examined in self._examined.items()}
         heaps = {name: examined.heap_bytes for name, examined in self._examined.items()}
         start = Start(self._isolation, self.settings.timeout_s, kept, needs, heaps)
@@ -209,8 +235,8 @@ class Sweep:
                 rivals = standing.next_rivals(self.settings)
                 entry = launch(start, rivals, number, self._free_bytes(rivals[0].cell.device), rng)
                 name = f"{number}-{uuid.uuid4().hex[:6]}"
-                self._write({"question": label, "launch": name, **entry}, f"{len(rivals)} rivals, {label}")
                 served_s += entry["seconds"]
+                yield self._write({"question": label, "launch": name, **entry}, f"{len(rivals)} rivals, {label}")
             number += 1
 
     def _open_questions(self) -> dict[str, Standing]:
@@ -234,14 +260,20 @@ class Sweep:
             raise MachineError(f"{device} does not say how much memory is free: {outcome.reason}")
         return int(outcome.value)
 
-    def _write(self, entry: dict[str, Any], doing: str) -> None:
+    def _write(self, entry: dict[str, Any], doing: str) -> dict[str, Any]:
         self._log.append(entry)
         self._learn(entry)
         if self._watcher is not None:
             elapsed_s = time.monotonic() - self._start
             self._watcher.advance(elapsed_s, self._left_s(elapsed_s), doing)
+        return entry
 
     def _left_s(self, elapsed_s: float) -> float:
+        # Only who watches needs guesses, and a guess takes milliseconds.
+        for case in self.cases:
+            if case.id not in self._call_s:
+                limits = self._limits.get(_limits_key(case)) or MODEST_CORE
+                self._call_s[case.id] = estimated_call_s(case, limits)
         unexamined = sum(each.failure is None and len(each.stages) < len(ONCE) for each in self._examined.values())
         return left_s(list(self._questions.values()), unexamined, self.settings, elapsed_s, self._call_s)
 
@@ -250,9 +282,9 @@ class Sweep:
             dtype, threads, device = entry["of"]
             known = Limits(**entry["fields"]) if entry["outcome"] == "ok" else None
             self._limits[dtype, threads, device] = known
-            if known is not None:
-                alike = [case for case in self.cases if _limits_key(case) == (dtype, threads, device)]
-                self._call_s |= {case.id: estimated_call_s(case, known) for case in alike}
+            for case in self.cases:
+                if _limits_key(case) == (dtype, threads, device):
+                    self._call_s.pop(case.id, None)
         elif "question" in entry:
             if entry["question"] in self._questions:
                 self._questions[entry["question"]].learn(entry)
@@ -262,22 +294,12 @@ class Sweep:
             if examined.failure is not None:
                 self._standing_of[entry["case"]].failures[entry["case"]] = examined.failure
 
-    def _control_s(self, threads: int, device: str) -> list[float]:
-        return [
-            seconds
-            for standing in self._questions.values()
-            if (standing.cases[0].cell.threads, standing.cases[0].cell.device) == (threads, device)
-            for samples in standing.control_s.values()
-            for seconds in samples
-        ]
-
-    def _record(self, case: Case) -> Record:
+    def _record(self, case: Case, quiet_s: float | None) -> Record:
         standing, fields = self._standing_of[case.id], self._examined[case.id].fields
         outcome, reason = standing.failures.get(case.id, ("ok", None))
         if outcome != "ok":
             return build_record(case, outcome, reason, fields, [])
-        quiet_s = quiet_time(self._control_s(case.cell.threads, case.cell.device))
-        busy = {name: busy_share(samples, quiet_s) for name, samples in standing.control_s.items()}
+        busy = {name: busy_share(samples, quiet_s or 0.0) for name, samples in standing.control_s.items()}
         stopped_by = standing.settled_by(case, self.settings) or "time limit"
         launches = standing.launches_of(case, busy)
         half_width = standing.half_width(case)

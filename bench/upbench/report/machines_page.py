@@ -1,0 +1,149 @@
+"""Several machines beside each other: a report for each, and one page that shows who is fastest where.
+
+Within a machine rivals are compared as its own report does. Between machines nothing is tested: a latency stands beside
+another, and no sentence says that one is surely less.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from upbench.cases.case import Cell, scale_text
+from upbench.records.comparison import machine_differences
+from upbench.records.record import Run
+from upbench.report.evidence import CellResult, Evidence
+from upbench.report.tables import NBSP, channels_text, names_text, sureness, what_varies, write_table
+from upbench.wording import Message, listed, say
+
+
+@dataclass(frozen=True)
+class MachineReport:
+    """One machine among several.
+
+    Attributes:
+        name: its processor or GPU, numbered where several are called the same.
+        folder: of its own report.
+        runs: of this machine alone.
+        evidence: they together.
+        lines: the findings of its report.
+    """
+
+    name: str
+    folder: Path
+    runs: Sequence[Run]
+    evidence: Evidence
+    lines: Sequence[str]
+
+
+def by_machine(runs: Sequence[Run]) -> list[list[Run]]:
+    """Part runs by the machine that they come from; the allocator is a setting, not a machine."""
+    groups: list[list[Run]] = []
+    for run in runs:
+        own = next((group for group in groups if not set(machine_differences(group[0], run)) - {"allocator"}), None)
+        if own is None:
+            groups.append([run])
+        else:
+            own.append(run)
+    return groups
+
+
+def names_of(groups: Sequence[Sequence[Run]]) -> list[str]:
+    """What to call each machine."""
+    plain = [str(next(iter(own[0].fingerprint["gpus"]), own[0].fingerprint["cpu"])) for own in groups]
+    times = Counter(plain)
+    seen: Counter[str] = Counter()
+    names = []
+    for name in plain:
+        seen[name] += 1
+        names.append(f"{name} ({seen[name]})" if times[name] > 1 else name)
+    return names
+
+
+def folders_of(names: Sequence[str]) -> list[str]:
+    """A folder for each name, no two the same."""
+    slugs = [re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:60] or "machine" for name in names]
+    return [f"{slug}-{place}" if slugs.count(slug) > 1 else slug for place, slug in enumerate(slugs, 1)]
+
+
+def write_machines(
+    machines: Sequence[MachineReport], output: Path, write_page: Callable[[dict[str, Any], Path], None]
+) -> list[Message]:
+    """Write ``report.html`` and the table ``machines`` into ``output``; return a sentence for each machine.
+
+    Args:
+        machines: at least two, whose own reports are written.
+        output: a folder, there already.
+        write_page: fills the page's template.
+    """
+    table = machines_table(machines)
+    write_table(table, output, "machines")
+    findings = [_finding(machine) for machine in machines]
+    links = [
+        {
+            "name": machine.name,
+            "address": f"{machine.folder.name}/report.html",
+            "cases": len(machine.evidence.records),
+            "torch": str(machine.runs[0].fingerprint["torch"]),
+        }
+        for machine in machines
+    ]
+    write_page({"table": table, "findings": findings, "links": links}, output)
+    return findings
+
+
+def machines_table(machines: Sequence[MachineReport]) -> pd.DataFrame:
+    """A row for each cell that any machine has measured, and for each machine who is fastest there."""
+    # Only for what its cells have in common: no record of one machine meets one of another.
+    everything = Evidence(
+        tuple(run for machine in machines for run in machine.runs),
+        tuple(record for machine in machines for record in machine.evidence.records),
+    )
+    results = [{result.cell: result for result in machine.evidence.results} for machine in machines]
+    cells = dict.fromkeys(cell for found in results for cell in found)
+    return pd.DataFrame([_row(cell, everything, machines, results) for cell in cells])
+
+
+def _row(
+    cell: Cell,
+    everything: Evidence,
+    machines: Sequence[MachineReport],
+    results: Sequence[dict[Cell, CellResult]],
+) -> dict[str, Message | str]:
+    fastest = {
+        machine.name: _fastest(machine.evidence, found[cell]) if cell in found else say("not measured")
+        for machine, found in zip(machines, results, strict=True)
+    }
+    return {
+        "scale": f"×{scale_text(cell.scale)}",
+        "channels": channels_text(cell.in_channels, cell.out_channels),
+        **what_varies(everything, cell),
+        **fastest,
+    }
+
+
+def _fastest(evidence: Evidence, result: CellResult) -> Message | str:
+    if result.fastest is None:
+        return say("no latency can be trusted")
+    latency = f"{result.fastest.value * 1e3:.3g}{NBSP}ms"
+    sure = sureness(result.fastest, evidence.title)
+    return say("{names}, {value} ({sure})", names=names_text(evidence, result.fastest), value=latency, sure=sure)
+
+
+def _finding(machine: MachineReport) -> Message:
+    wins: Counter[str] = Counter()
+    words: dict[str, Message | str] = {}
+    for result in machine.evidence.results:
+        if result.ran:
+            best = result.fastest
+            what = machine.evidence.title(best.names[0]) if best and best.clear else say("no significant winner")
+            words[str(what)] = what
+            wins[str(what)] += 1
+    counted = [say("{name} in {count}", name=words[name], count=count) for name, count in wins.most_common()]
+    return say("{machine}: fastest {list}.", machine=machine.name, list=listed(counted or [say("not measured")]))

@@ -1,0 +1,67 @@
+"""Records of several machines: a report for each, and a page that shows them beside each other and tests nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.upbench.synthetic import case, measured, run_of, small_run
+from upbench.records.record import RecordError, Run
+from upbench.report import write_report
+from upbench.report.machines_page import by_machine, folders_of, names_of
+
+FAST, SLOW = [1.0e-3, 1.01e-3, 0.99e-3, 1.0e-3], [2.0e-3, 2.01e-3, 1.99e-3, 2.0e-3]
+
+
+def another(**fingerprint: object) -> Run:
+    records = [
+        measured(case("subpixel"), SLOW),
+        measured(case("transposed"), FAST),
+        measured(case("subpixel", 4), FAST),
+    ]
+    return run_of(records, **{"cpu": "Another CPU", **fingerprint})
+
+
+def test_each_machine_has_its_report_and_all_stand_beside_each_other(tmp_path: Path) -> None:
+    lines = write_report([small_run(), another()], tmp_path)
+    assert lines == [
+        "Test CPU: fastest Sub-pixel conv, one stage in 1, no significant winner in 1.",
+        "Another CPU: fastest Transposed conv, k = 2s in 1, Sub-pixel conv, one stage in 1.",
+    ]
+    table = (tmp_path / "machines.md").read_text()
+    assert "Test CPU" in table
+    row = next(line for line in table.splitlines() if "×4" in line)
+    assert "not measured" in row
+    assert "Sub-pixel conv, one stage, 1\u00a0ms (the only one)" in row
+    page = (tmp_path / "report.html").read_text()
+    for folder in ("test-cpu", "another-cpu"):
+        assert f'href="{folder}/report.html"' in page
+        assert (tmp_path / folder / "report.html").exists()
+
+
+def test_it_is_said_in_both_languages(tmp_path: Path) -> None:
+    lines = write_report([small_run(), another()], tmp_path, language="zh")
+    assert lines[0].startswith("Test CPU：最快的是 ")
+    assert "哪台机器上用哪种上采样器？" in (tmp_path / "report.html").read_text()
+
+
+def test_one_machine_with_other_software_or_settings_is_still_refused(tmp_path: Path) -> None:
+    with pytest.raises(RecordError, match="torch"):
+        write_report([small_run(), run_of(small_run().records, torch="2.12.0"), another()], tmp_path)
+
+
+def test_machines_of_one_name_are_numbered_and_have_a_folder_each() -> None:
+    groups = by_machine([another(), another(usable_cores=4), another()])
+    assert [len(group) for group in groups] == [2, 1]
+    names = names_of(groups)
+    assert names == ["Another CPU (1)", "Another CPU (2)"]
+    assert folders_of(names) == ["another-cpu-1", "another-cpu-2"]
+    assert folders_of(["中央处理器", "??"]) == ["machine-1", "machine-2"]
+
+
+def test_a_machine_of_a_hostile_name_leads_nowhere_and_runs_nothing(tmp_path: Path) -> None:
+    evil = another(cpu="../../<script>alert(1)</script>")
+    write_report([small_run(), evil], tmp_path)
+    assert "<script>alert" not in (tmp_path / "report.html").read_text()
+    assert (tmp_path / "script-alert-1-script" / "report.html").exists()
