@@ -14,6 +14,7 @@ from upbench.cli import console
 from upbench.cli.compare_command import compare
 from upbench.cli.doctor_command import doctor
 from upbench.cli.gate_command import gate
+from upbench.cli.history_command import history
 from upbench.cli.list_command import list_upsamplers
 from upbench.cli.quality_command import quality
 from upbench.cli.recommend_command import recommend
@@ -40,6 +41,7 @@ app.command(
     epilog="Example: upbench recommend --scale 4 --channels 64 --size 270x480 --max-memory 200MB results/mine.json"
 )(recommend)
 app.command(epilog="Example: upbench compare results/before.json results/after.json")(compare)
+app.command(epilog="Example: upbench history results/nightly --case 'subpixel-*' --since 2026-03-01")(history)
 app.command(
     epilog="Example: upbench gate --against main benchmarks --markdown summary.md; what follows -- is pytest's",
     context_settings={"ignore_unknown_options": True},

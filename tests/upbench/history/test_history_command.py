@@ -1,0 +1,144 @@
+"""``upbench history`` as a user meets it: the table, the files it writes, exit codes, one sentence for each mistake."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import pandas as pd
+import pytest
+from pandas.testing import assert_frame_equal
+from rich.console import Console
+
+from tests.upbench.history.archives import Made, Plant, write_archive
+from upbench import cli
+from upbench.cli import console
+from upbench.history.archive import read_archive
+from upbench.history.history_export import figures, write_parquet
+from upbench.history.survey import survey
+from upbench.history.tracks import Wanted
+
+PAGE = Path(__file__).parents[3] / "docs" / "history.md"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
+    plants = [Plant(0, 20, 0.25), *(Plant(case, 40, 0.1, "flops") for case in range(8))]
+    folder = tmp_path_factory.mktemp("here") / "nightly"
+    made = write_archive(folder, commits=60, cases=8, planted=plants, software={40: {"torch": "2.14.0"}}, seed=9)
+    (folder / "notes.json").write_text("{}")
+    return made
+
+
+class Done(NamedTuple):
+    """What a command left."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+Here = Callable[..., Done]
+
+
+@pytest.fixture
+def upbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
+    """The command in this process, which has imported what takes seconds."""
+
+    def run(*arguments: str | Path, cwd: Path | None = None) -> Done:
+        with monkeypatch.context() as patch:
+            patch.setattr(sys, "argv", ["upbench", *map(str, arguments)])
+            patch.setattr(console, "output", Console(width=300, highlight=False))
+            patch.setattr(console, "errors", Console(width=300, highlight=False, stderr=True))
+            patch.setenv("COLUMNS", "300")
+            if cwd is not None:
+                patch.chdir(cwd)
+            try:
+                cli.main()
+                code = 0
+            except SystemExit as end:
+                code = int(end.code or 0)
+        return Done(code, *capsys.readouterr())
+
+    return run
+
+
+def test_the_table_names_commit_case_size_and_what_else_changed(made: Made, upbench: Here) -> None:
+    done = upbench("history", made.folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.match(r"Test CPU, 2 cores, 8 GiB \(\w+-8\): \d+ runs of 60 versions, ", done.stdout)
+    row = next(line for line in done.stdout.splitlines() if made.commits[20][:9] in line)
+    assert made.cases[0] in row
+    assert re.search(r"\+2\d\.\d %", row)
+    folded = next(line for line in done.stdout.splitlines() if made.commits[40][:9] in line)
+    assert "8 of 8 cases" in folded
+    assert "torch 2.13.0+cpu → 2.14.0" in folded
+    assert "Left out: 1 file" in done.stdout
+    assert "notes.json: Object missing required field" in done.stdout
+
+
+def test_every_command_of_the_page_works(made: Made, tmp_path: Path, upbench: Here) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "results").mkdir()
+    (tmp_path / "results" / "nightly").symlink_to(made.folder)
+    blocks = re.findall(r"```sh\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    lines = [line for block in blocks for line in block.splitlines() if line.startswith("upbench history")]
+    assert len(lines) >= 4
+    for line in lines:
+        done = upbench(*shlex.split(line, comments=True)[1:], cwd=tmp_path)
+        assert done.returncode == 0, (line, done.stderr)
+    document = json.loads((tmp_path / "history.json").read_text())
+    latencies = [each["changes"] for each in document["series"] if each["quantity"] == "latency"]
+    ((change,),) = [changes for changes in latencies if changes]
+    assert change["commit"] == made.commits[20]
+    assert change["ratio"]["low"] * 0.98 < 1.25 < change["ratio"]["high"] * 1.02
+    assert document["skipped"][0]["file"].endswith("notes.json")
+    table = pd.read_parquet(tmp_path / "history.parquet")
+    assert len(table) == 8 * made.files
+    assert list((tmp_path / "charts").glob("*latency.svg"))
+
+
+def test_parquet_read_back_equals_what_was_written(made: Made, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    told = survey(read_archive(made.folder), Wanted())
+    write_parquet(told, tmp_path / "deep" / "a.parquet")
+    assert_frame_equal(pd.read_parquet(tmp_path / "deep" / "a.parquet"), figures(told), check_dtype=False)
+    assert [file.name for file in (tmp_path / "deep").iterdir()] == ["a.parquet"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "sentence"),
+    [
+        (["nowhere"], 2, "does not exist"),
+        (["."], 1, "upbench: . holds no runs."),
+        (["nightly", "--case", "nothing"], 2, "no case is like nothing"),
+        (["nightly", "--since", "soon"], 2, "--since takes a day such as 2026-03-01"),
+        (["nightly", "--least", "2"], 2, "--least"),
+        (["nightly", "--quantity", "beauty"], 2, "beauty"),
+    ],
+)
+def test_a_mistake_is_one_sentence(
+    arguments: list[str], code: int, sentence: str, made: Made, tmp_path: Path, upbench: Here
+) -> None:
+    cwd = tmp_path if arguments == ["."] else made.folder.parent
+    done = upbench("history", *arguments, cwd=cwd)
+    assert done.returncode == code
+    assert sentence in " ".join(done.stderr.split())
+    assert "Traceback" not in done.stderr
+
+
+def test_help_has_an_example(upbench: Here) -> None:
+    done = upbench("history", "--help")
+    assert "Example: upbench history" in " ".join(done.stdout.split())
+
+
+def test_the_help_of_all_commands_imports_nothing_for_it() -> None:
+    code = "import sys, upbench.cli; print({'msgspec', 'ruptures', 'pandas', 'torch'} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
