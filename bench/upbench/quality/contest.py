@@ -37,7 +37,7 @@ from upbench.records.quality_run import (
     read_quality,
     write_quality,
 )
-from upbench.sweep.journal import Journal, asked, is_whole
+from upbench.sweep.journal import Journal, asked, entries_as_written, is_whole
 
 PRELOAD = ("upbench.quality.contest",)
 TICK_S = 1.0
@@ -129,7 +129,8 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
             "commit_info": commit,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        run = _gathered(plan, settings, {entry["key"]: entry for entry in journal.entries}, facts)
+        with entries_as_written():
+            run = _gathered(plan, settings, {entry["key"]: entry for entry in journal.entries}, facts)
         write_quality(run, output)
         journal.delete()
     return run
@@ -182,7 +183,8 @@ def _lesson_key(contestant: Contestant, seed: int) -> str:
 
 def _work_off(plan: _Plan, settings: QualitySettings, journal: Journal, watcher: Watcher) -> None:
     """Do the tasks that the journal lacks, as many at once as there are cores."""
-    done = {entry["key"] for entry in journal.entries}
+    with entries_as_written():
+        done = {entry["key"] for entry in journal.entries}
     waiting = [task for task in plan.tasks.values() if task.key not in done]
     total, finished_flops = sum(task.flops for task in waiting), 0.0
     isolation, began = Isolation(preload=PRELOAD), time.monotonic()

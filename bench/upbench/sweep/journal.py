@@ -11,12 +11,14 @@ import hashlib
 import json
 import os
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TextIO
 
 from upbench.errors import UsageError
+from upbench.wording import shown
 
 
 class JournalError(UsageError):
@@ -26,6 +28,21 @@ class JournalError(UsageError):
 def asked(header: Mapping[str, Any]) -> str:
     """What identifies the sweep of a header in the file that it ends in."""
     return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def entries_as_written() -> Iterator[None]:
+    """Take what fails within for the fault of a journal's entries: each line is JSON, and no more is sure.
+
+    Raises:
+        JournalError: an entry lacks something, or has something else in its place.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise JournalError(
+            f"the journal is damaged: an entry lacks or garbles {shown(str(error))}; delete it to start anew."
+        ) from error
 
 
 def is_whole(output: Path, header: Mapping[str, Any]) -> bool:
@@ -100,7 +117,7 @@ class Journal:
             text = path.read_text()
             whole = text[: text.rfind("\n") + 1]
             lines = [json.loads(line) for line in whole.splitlines()]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise JournalError(f"{path} is damaged ({error}); delete it to start anew.") from error
         if not lines:
             raise JournalError(f"{path} is empty; delete it to start anew.")

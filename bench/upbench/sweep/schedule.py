@@ -27,6 +27,7 @@ from upbench.progress import Watcher
 from upbench.records.record import Record, build_record
 from upbench.sweep import worker
 from upbench.sweep.forecast import estimated_call_s, left_s
+from upbench.sweep.journal import entries_as_written
 from upbench.sweep.launching import SERVER_S, MachineError, Start, launch
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question, next_pass
@@ -121,8 +122,9 @@ class Sweep:
         self._questions = {own[0].cell.question.label: Standing(own) for own in by_question(cases)}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._start = time.monotonic()
-        for entry in log.entries:
-            self._learn(entry)
+        with entries_as_written():
+            for entry in log.entries:
+                self._learn(entry)
 
     def run(self) -> list[Record]:
         """Measure everything that the log does not know yet and return one record for each case, in grid order.
