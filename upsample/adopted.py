@@ -12,12 +12,16 @@ from collections.abc import Mapping
 from dataclasses import replace
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from reprlib import Repr
 from typing import Any
 
 from torch import Tensor, nn
 
 from upsample.contract import AnyUpsampler, Card, Scale, UnknownUpsamplerError, UpsampleError, Upsampler, Work
 from upsample.registry import Entry, Source
+
+_SHORT = Repr()
+_SHORT.maxstring, _SHORT.maxother = 200, 120
 
 ENTRY_POINTS = "upsample_bench.upsamplers"
 """The group of entry points by which an installed package adds an upsampler: its name, and ``package.module:Class``."""
@@ -86,11 +90,19 @@ def _imported(name: str, path: str) -> Entry:
     module_name, _, class_name = path.partition(":")
     try:
         cls = getattr(importlib.import_module(module_name), class_name)
-    except Exception as error:  # a module of somebody else's may raise anything
-        raise UnknownUpsamplerError(f"{path!r} is not an upsampler that can be imported: {error}.") from error
+    except (Exception, SystemExit) as error:  # a module of somebody else's may raise anything, or be a script that ends
+        raise UnknownUpsamplerError(
+            f"{_SHORT.repr(path)} is not an upsampler that can be imported: {_told(error)}."
+        ) from error
     if not isinstance(cls, type) or not issubclass(cls, nn.Module):
-        raise UpsampleError(f"{path!r} must be a class derived from torch.nn.Module; it is {cls!r}.")
+        raise UpsampleError(f"{path!r} must be a class derived from torch.nn.Module; it is {_SHORT.repr(cls)}.")
     return Entry(adopted_card(name, cls), adopt(cls))
+
+
+def _told(error: BaseException) -> str:
+    """What an error says, on one line and without what a terminal would obey."""
+    words = " ".join(str(error)[:500].split()) or type(error).__name__
+    return "".join(each if each.isprintable() else repr(each)[1:-1] for each in words)
 
 
 INSTALLED = Source(_from_installed, _installed)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Generator, Iterator
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -86,16 +87,26 @@ def pytest_load_initial_conftests(
             parser.getgroup("benchmark").addoption(name, **settings)
         elif any(argument.partition("=")[0] == name for argument in args) and _is_free(parser, args, name):
             setattr(early_config.option, settings["dest"], _taken_off(args, name, takes_value="metavar" in settings))
-    asked_for = [*args, *_benchmark_paths(early_config)]
+    asked_for = list(args)
+    # Settings that name no paths are of interest only to whoever asks for the benchmarks in them.
+    with suppress(pytest.UsageError):
+        asked_for += _benchmark_paths(early_config)
     if any(re.search(r"upbench[./]suite", argument) for argument in asked_for):
         _register_axes(parser, args)
     return result
 
 
 def _benchmark_paths(config: pytest.Config) -> list[str]:
-    """The ini option, of which another project may have made text."""
-    paths = config.getini("benchmark_paths") or []
-    return paths.split() if isinstance(paths, str) else [os.fspath(path) for path in paths]
+    """The ini option, of which another project may have made text.
+
+    Raises:
+        pytest.UsageError: it is neither text nor a list of paths.
+    """
+    try:
+        paths = config.getini("benchmark_paths") or []
+        return paths.split() if isinstance(paths, str) else [os.fspath(path) for path in paths]
+    except (TypeError, ValueError) as error:
+        raise pytest.UsageError(f"benchmark_paths in pytest's settings names no paths: {error}.") from error
 
 
 def _is_free(parser: pytest.Parser, args: list[str], name: str) -> bool:
@@ -168,18 +179,17 @@ def pytest_cmdline_main(config: pytest.Config) -> int | None:
     # The sides of a gate are pytest sessions of their own, which read the same settings.
     if not reference or config.pluginmanager.has_plugin("upbench_gate"):
         return None
-    from rich.console import Console
-
     from upbench.errors import UsageError, UserError
     from upbench.gate import front
     from upbench.gate.procedure import GateSettings
+    from upbench.terminal import PlainConsole
 
     try:
-        return front.live(_without_ours(config), GateSettings(reference), front.Files(), Console())
+        return front.live(_without_ours(config), GateSettings(reference), front.Files(), PlainConsole())
     except UsageError as error:
         raise pytest.UsageError(str(error)) from error
     except UserError as error:
-        print(f"pytest: {error}")
+        PlainConsole().say(f"pytest: {error}")
         return error.exit_code
 
 
@@ -238,16 +248,15 @@ def upsampler_benchmark(benchmark: Any, request: pytest.FixtureRequest) -> Calla
 
 def _engine(session: pytest.Session) -> Engine:
     config = session.config
-    from rich.console import Console
-
     from upbench.progress import watcher_for
     from upbench.sweep.engine import Engine
     from upbench.sweep.settings import SweepSettings
+    from upbench.terminal import PlainConsole
 
     if _engine_key not in config.stash:
         # pytest-benchmark's own limit for one benchmark, beyond the launches that are always made.
         settings = SweepSettings(budget_s=float(config.getoption("benchmark_max_time")))
-        config.stash[_engine_key] = Engine(_announced(session), settings, watcher_for(Console(stderr=True)))
+        config.stash[_engine_key] = Engine(_announced(session), settings, watcher_for(PlainConsole(stderr=True)))
     return config.stash[_engine_key]
 
 

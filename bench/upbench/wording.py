@@ -8,6 +8,7 @@ them complete. What no catalogue has is said in English.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -22,6 +23,12 @@ Language = Literal["en", "zh"]
 LANGUAGES: tuple[Language, ...] = get_args(Language)
 LOCALES = {"zh": "zh_Hans_CN"}
 """The catalogue of each language but English, in which the sentences are written."""
+
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls: those that steer a terminal, those that turn all text up to their counterpart, and halves of characters."""
+
+MOST_SHOWN = 200
+"""Characters of somebody else's text within a sentence of ours."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,17 @@ def alternatives(parts: Sequence[Message | str]) -> Message:
     """Several things of which one is meant."""
     first, *rest = parts
     return say("{first} or {rest}", first=first, rest=alternatives(rest)) if rest else say("{text}", text=first)
+
+
+def visible(text: str) -> str:
+    """Somebody else's text with names for characters that nobody sees, such as ``[U+202E]``."""
+    return UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
+
+
+def shown(text: str) -> str:
+    """Somebody else's text within a sentence of ours: on one line, visible, and no longer than can be read."""
+    line = visible(" ".join(text[: 2 * MOST_SHOWN].split()))
+    return line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…"
 
 
 def translated(text: str, language: Language) -> str:

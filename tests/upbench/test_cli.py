@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from rich.console import Console
 
 import upsample
 from tests.upbench.synthetic import case, measured, run_of, small_run
@@ -28,6 +27,7 @@ from upbench.records import compact
 from upbench.records.quality_run import write_quality
 from upbench.records.record import read_run, write_run
 from upbench.sweep.journal import Journal
+from upbench.terminal import PlainConsole
 
 TINY = [
     "--upsampler",
@@ -65,8 +65,8 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", command)
             patch.setattr(sys, "path", list(sys.path))
-            patch.setattr(console, "output", Console(width=300, highlight=False))
-            patch.setattr(console, "errors", Console(width=300, highlight=False, stderr=True))
+            patch.setattr(console, "output", PlainConsole(width=300))
+            patch.setattr(console, "errors", PlainConsole(width=300, stderr=True))
             patch.setenv("COLUMNS", "300")
             patch.delitem(sys.modules, "mine", raising=False)
             if cwd is not None:

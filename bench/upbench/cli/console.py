@@ -5,13 +5,13 @@ from __future__ import annotations
 from enum import StrEnum
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from upbench.records.record import Run, read_run
+from upbench.terminal import PlainConsole
 
-output = Console(highlight=False)
-errors = Console(stderr=True, highlight=False)
+output = PlainConsole()
+errors = PlainConsole(stderr=True)
 
 EXIT_FAILED, EXIT_INTERRUPTED = 1, 130
 
@@ -23,14 +23,14 @@ class LanguageChoice(StrEnum):
     zh = "zh"
 
 
-def say(line: str, to: Console | None = None) -> None:
-    """Print one line as it is: no markup, and no line breaks that would cut a path or a sentence in a log."""
-    (to or output).print(line, markup=False, soft_wrap=True)
+def say(line: str, to: PlainConsole | None = None) -> None:
+    """Print one line, without line breaks that would cut a path or a sentence in a log."""
+    (to or output).say(line)
 
 
 def show(table: Table, width: int) -> None:
     """Print a table; in a pipe, which has no width to fit into, as wide as told."""
-    (output if output.is_terminal else Console(width=width, highlight=False)).print(table)
+    (output if output.is_terminal else PlainConsole(width=width)).print(table)
 
 
 def read(file: Path) -> Run:

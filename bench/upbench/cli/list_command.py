@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from upbench.cli import console
 
@@ -37,7 +38,7 @@ def list_upsamplers(
     table.add_column("advice and source", min_width=40)
     for family, own in groupby(rows, key=lambda row: row.family):
         table.add_section()
-        table.add_row(f"[bold]{family}[/]")
+        table.add_row(Text(family, "bold"))
         for row in own:
             table.add_row(
                 row.name,
@@ -46,7 +47,7 @@ def list_upsamplers(
                 "yes" if row.guided else "",
                 _or_dash(row.params),
                 _or_dash(row.macs_per_pixel),
-                f"{row.advice} [dim]{row.paper}[/]",
+                Text.assemble(f"{row.advice} ", (row.paper, "dim")),
             )
     # In a pipe a line for each upsampler is what grep wants.
     console.show(table, LIST_WIDTH)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
-from rich.text import Text
 
 from upbench.cli import console
 from upbench.errors import UsageError
@@ -105,7 +104,7 @@ def recommend(
     if rows:
         shown = Table(*(heading.in_language(language) for heading in columns))
         for row in rows:
-            shown.add_row(*(Text(_in_language(part, language)) for part in row))
+            shown.add_row(*(_in_language(part, language) for part in row))
         console.show(shown, WIDTH)
     for heading, lines in ((sentences.would_change(), advice.changes), (sentences.about_the_figures(), advice.notes)):
         if lines:

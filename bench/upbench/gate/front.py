@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_benchmark.plugin import pytest_benchmark_generate_machine_info
-from rich.console import Console
 
 from upbench.errors import UsageError
 from upbench.gate import output, procedure
@@ -20,6 +19,7 @@ from upbench.gate.trial import run_trial
 from upbench.progress import watcher_for
 from upbench.records import compact
 from upbench.records.record import read_run
+from upbench.terminal import PlainConsole
 from upbench.whole_file import write_text_whole
 
 
@@ -32,14 +32,14 @@ class Files:
     json: Path | None = None
 
 
-def live(arguments: Sequence[str], settings: GateSettings, files: Files, console: Console) -> int:
+def live(arguments: Sequence[str], settings: GateSettings, files: Files, console: PlainConsole) -> int:
     """Compare the working tree with a commit, and return the exit code."""
     suite = find_suite(arguments)
-    report = procedure.run(suite, settings, watcher_for(Console(stderr=True)))
+    report = procedure.run(suite, settings, watcher_for(PlainConsole(stderr=True)))
     _print(report.decision, console)
     for line in report.notes:
-        _say(line, console)
-    _say(f"{report.launches} launches in {report.seconds:.0f} s against {report.commit[:12]}.", console)
+        console.say(line)
+    console.say(f"{report.launches} launches in {report.seconds:.0f} s against {report.commit[:12]}.")
     if files.markdown:
         write_text_whole(files.markdown, output.markdown(report, settings))
     if files.junit:
@@ -49,7 +49,7 @@ def live(arguments: Sequence[str], settings: GateSettings, files: Files, console
     return report.decision.exit_code
 
 
-def stored(arguments: Sequence[str], rule: Rule, judge_latency: bool, console: Console) -> int:
+def stored(arguments: Sequence[str], rule: Rule, judge_latency: bool, console: PlainConsole) -> int:
     """Compare two stored runs, and return the exit code.
 
     Raises:
@@ -71,7 +71,7 @@ def trial(
     slowed: int | None,
     slow: Sequence[str],
     file: Path | None,
-    console: Console,
+    console: PlainConsole,
 ) -> int:
     """Characterise this machine by gates on identical and on slowed code, as many of both by default; return 0.
 
@@ -84,7 +84,7 @@ def trial(
         raise UsageError("--slowed needs --slow MODULE:FUNCTION, what to slow down.")
     slowed = identical if slowed is None else slowed
     for line in run_trial(find_suite(arguments), settings, identical, slowed, slow, file, console):
-        _say(line, console)
+        console.say(line)
     return 0
 
 
@@ -93,13 +93,9 @@ def machine_info() -> dict[str, object]:
     return {**pytest_benchmark_generate_machine_info(), "node": ""}
 
 
-def _print(decision: Decision, console: Console) -> None:
+def _print(decision: Decision, console: PlainConsole) -> None:
     # In a log there is no width to fit into.
-    (console if console.is_terminal else Console(width=output.LOG_WIDTH)).print(output.terminal_table(decision))
+    (console if console.is_terminal else PlainConsole(width=output.LOG_WIDTH)).print(output.terminal_table(decision))
     for line in output.power_lines(decision):
-        _say(line, console)
-    _say(f"{decision.outcome.upper()}: {decision.sentence}", console)
-
-
-def _say(line: str, console: Console) -> None:
-    console.print(line, markup=False, highlight=False, soft_wrap=True)
+        console.say(line)
+    console.say(f"{decision.outcome.upper()}: {decision.sentence}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import html
+import re
 from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
@@ -14,6 +16,7 @@ from tabulate import tabulate
 
 from upbench.gate.decision import Decision, Kind, Verdict
 from upbench.gate.procedure import GateReport, GateSettings
+from upbench.wording import visible
 
 SCHEMA = 1
 
@@ -79,7 +82,7 @@ def terminal_table(decision: Decision) -> Table:
         *numbers, name, reason = cells
         shown = name if reason == "–" else f"{name}\n  {reason}"
         # A test's parameters stand in brackets, which are no markup.
-        table.add_row(*map(Text, (*numbers, shown)), style=COLOURS[cells[0]])
+        table.add_row(*(Text(visible(cell)) for cell in (*numbers, shown)), style=COLOURS[cells[0]])
     return table
 
 
@@ -108,10 +111,10 @@ def markdown(report: GateReport, settings: GateSettings) -> str:
     quiet = [verdict for verdict in decision.verdicts if verdict.kind in ("same", "skipped")]
     mark = {"pass": "✅", "regression": "❌", "error": "❌", "inconclusive": "⚠️"}[decision.outcome]
     parts = [
-        f"### {mark} Benchmarks against `{settings.reference}`: {decision.outcome}",
-        decision.sentence,
+        f"### {mark} Benchmarks against {_code(settings.reference)}: {decision.outcome}",
+        _told(decision.sentence),
         *([_markdown_table(told)] if told else []),
-        "\n".join(f"- {line}" for line in (*power_lines(decision), *report.notes)),
+        "\n".join(f"- {_told(line)}" for line in (*power_lines(decision), *report.notes)),
     ]
     if quiet:
         summary = f"<summary>{len(quiet)} without a change</summary>"
@@ -124,8 +127,20 @@ def markdown(report: GateReport, settings: GateSettings) -> str:
 
 
 def _markdown_table(verdicts: Sequence[Verdict]) -> str:
-    cells = [[*map(_cell, (*numbers, f"`{name}`", reason))] for *numbers, name, reason in rows(verdicts)]
+    cells = [[*map(_cell, (*numbers, _code(name), _told(reason)))] for *numbers, name, reason in rows(verdicts)]
     return str(tabulate(cells, headers=HEADINGS, tablefmt="github", disable_numparse=True))
+
+
+def _told(text: str) -> str:
+    """Somebody else's words as text: no markup and no links, and nobody is called by them."""
+    return re.sub(r"[`\[]", r"\\\g<0>", html.escape(text, quote=False)).replace("@", "@\u200b")
+
+
+def _code(text: str) -> str:
+    """A name as code, within more backticks than it has in a row."""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    space = " " if "`" in text else ""
+    return f"{fence}{space}{' '.join(text.split())}{space}{fence}"
 
 
 def _cell(text: str) -> str:

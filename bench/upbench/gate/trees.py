@@ -13,20 +13,14 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import tomllib
 from collections.abc import Iterator, Sequence
-from configparser import ConfigParser
-from configparser import Error as ConfigParserError
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from upbench.errors import UsageError, UserError
+from upbench.gate.pytest_settings import PYTEST_SETTINGS, benchmark_paths, read_toml
 from upbench.leftovers import HeldFolder, end_strays
-
-PYTEST_SETTINGS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
-"""Where pytest looks for its settings, in its own order."""
 
 SUBMODULE = "160000"
 """The mode of an entry of a commit that stands for a commit of another repository."""
@@ -149,7 +143,7 @@ def find_suite(arguments: Sequence[str]) -> Suite:
                 raise UsageError(f"There is no {path} here: name the files or folders of the benchmark suite.")
     suite = Suite(tuple(arguments), root, folder)
     if not suite.paths:
-        suite = Suite((*_benchmark_paths(root, folder), *arguments), root, folder)
+        suite = Suite((*benchmark_paths(root, folder), *arguments), root, folder)
     if not suite.paths:
         raise UsageError(
             "Name the files or folders of the benchmark suite, or set benchmark_paths in pytest's settings."
@@ -248,7 +242,7 @@ def _installable(suite: Suite) -> Path:
     """The nearest project of the suite's that says how it is built; the repository's root where none does."""
     for project in suite.projects:
         file = suite.root / project / "pyproject.toml"
-        tables = tomllib.loads(file.read_text()) if file.exists() else {}
+        tables = read_toml(file) if file.exists() else {}
         if tables.keys() & {"project", "build-system"} or (suite.root / project / "setup.py").exists():
             return project
     return Path()
@@ -347,40 +341,6 @@ def _environment(folder: Path, tree: Path, install: str) -> str:
             last = (done.stderr or done.stdout).strip().splitlines()[-1:] or ["no reason given"]
             raise TreeError(f"The environment for {tree} cannot be made: {last[0]}")
     return str(python)
-
-
-def _benchmark_paths(root: Path, folder: Path) -> list[str]:
-    """The ini option ``benchmark_paths`` of the nearest project at or above ``folder``, relative to that.
-
-    ``pytest --benchmark`` reads it as well.
-
-    Raises:
-        UsageError: a file of settings cannot be read.
-    """
-    for above in (folder, *folder.parents):
-        for file in (above / name for name in PYTEST_SETTINGS if (above / name).exists()):
-            try:
-                paths = _options(file).get("benchmark_paths", [])
-            except (ConfigParserError, ValueError) as error:
-                raise UsageError(f"{file} cannot be read: {' '.join(str(error).split())}.") from error
-            if paths:
-                listed = paths.split() if isinstance(paths, str) else list(paths)
-                return [os.path.relpath(above / path, folder) for path in listed]
-        if above == root:
-            break
-    return []
-
-
-def _options(file: Path) -> dict[str, Any]:
-    """What one of pytest's files of settings says."""
-    if file.suffix == ".toml":
-        tables = tomllib.loads(file.read_text())
-        settings = tables.get("pytest") or tables.get("tool", {}).get("pytest", {})
-        return dict(settings.get("ini_options") or settings)
-    parser = ConfigParser(interpolation=None)
-    parser.read(file)
-    section = "tool:pytest" if file.name == "setup.cfg" else "pytest"
-    return dict(parser[section]) if section in parser else {}
 
 
 def _words(done: subprocess.CompletedProcess[str]) -> str:

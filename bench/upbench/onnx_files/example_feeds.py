@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Set
+from math import prod
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import onnx_ir as ir
 
 from upbench.errors import UsageError
 from upbench.onnx_files.engines import Array
+from upbench.wording import shown
 
 SIDE = 96
 """Height and width where a file names no number; the house's default."""
@@ -19,6 +22,9 @@ OTHER_SIDES = ((1, 1), (2, 3), (5, 4), (9, 16), (17, 6))
 """Heights and widths that are tried besides, where a file fixes none."""
 
 SEED = 0
+
+MOST_BYTES = 4 << 30
+"""Of all inputs together."""
 
 
 def inputs_of(model: ir.Model) -> list[ir.Value]:
@@ -38,14 +44,26 @@ def example(model: ir.Model, file: Path | None) -> dict[str, Array]:
     """
     if file is None:
         return {value.name or "": _random(value, _default_shape(value)) for value in inputs_of(model)}
-    try:
-        with np.load(file, allow_pickle=False) as held:
-            if not hasattr(held, "files"):
-                raise ValueError
-            arrays = {name: held[name] for name in held.files}
-    except (ValueError, OSError, TypeError, EOFError, AttributeError, KeyError) as error:
-        raise UsageError(f"{file} is no .npz file with arrays.") from error
+    arrays = _read(file, {value.name or "" for value in inputs_of(model)})
     return {value.name or "": _checked(value, arrays, file) for value in inputs_of(model)}
+
+
+def _read(file: Path, wanted: Set[str]) -> dict[str, Array]:
+    """The arrays of those names, and empty ones for the other names that a message has to tell."""
+    try:
+        with ZipFile(file) as packed:
+            # What a small file holds may fill any memory.
+            size = sum(each.file_size for each in packed.infolist() if each.filename.removesuffix(".npy") in wanted)
+        if size <= MOST_BYTES:
+            with np.load(file, allow_pickle=False) as held:
+                arrays = {name: held[name] if name in wanted else np.empty(0) for name in held.files}
+            # What has no header is handed on as bytes.
+            if all(isinstance(each, np.ndarray) for each in arrays.values()):
+                return arrays
+            raise ValueError(file)
+    except Exception as error:  # whatever archives, compression and headers can be wrong in
+        raise UsageError(f"{file} is no .npz file with arrays.") from error
+    raise UsageError(f"{file} holds arrays of {size >> 20} MiB; up to {MOST_BYTES >> 20} MiB are read.")
 
 
 def _checked(value: ir.Value, arrays: Mapping[str, Array], file: Path) -> Array:
@@ -76,7 +94,10 @@ def _default_shape(value: ir.Value) -> list[int]:
     if dims is None or value.dtype is None or not isinstance(value.type, ir.TensorType):
         raise UsageError(f"The model does not say what {value.name} is like: give an example with --input.")
     image = len(dims) == 4
-    return [each if isinstance(each, int) else SIDE if image and axis > 1 else 1 for axis, each in enumerate(dims)]
+    shape = [each if isinstance(each, int) else SIDE if image and axis > 1 else 1 for axis, each in enumerate(dims)]
+    if min(shape, default=0) < 0 or prod(shape) * 8 > MOST_BYTES:
+        raise UsageError(f"The model takes {shown(str(value.name))} of {spelt(shape)}, which cannot be made up here.")
+    return shape
 
 
 def _random(value: ir.Value, shape: list[int], seed: int = SEED) -> Array:

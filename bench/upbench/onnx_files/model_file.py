@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+from pathlib import Path, PurePath
 
 import onnx_ir as ir
 
@@ -59,7 +59,15 @@ def external_files(model: ir.Model) -> set[Path]:
 
 
 def _external(model: ir.Model) -> list[ir.ExternalTensor]:
-    tensors = (value.const_value for value in model.graph.initializers.values())
+    """Wherever in the file a tensor may be: as an initialiser or an attribute, of the graph, a branch or a function."""
+    graphs = [model.graph, *model.graph.subgraphs()]
+    nodes = [*model.graph.all_nodes(), *(node for each in model.functions.values() for node in each.all_nodes())]
+    tensors: list[object] = [value.const_value for graph in graphs for value in graph.initializers.values()]
+    for attribute in (each for node in nodes for each in node.attributes.values()):
+        if attribute.type == ir.AttributeType.TENSOR:
+            tensors.append(attribute.value)
+        elif attribute.type == ir.AttributeType.TENSORS:
+            tensors += attribute.value or ()
     return [each for each in tensors if isinstance(each, ir.ExternalTensor)]
 
 
@@ -76,8 +84,11 @@ def _refuse_old(model: ir.Model, path: Path) -> None:
 
 def _refuse_missing_weights(model: ir.Model, path: Path) -> None:
     for tensor in _external(model):
-        there = Path(tensor.path)
+        there, inside = Path(tensor.path), PurePath(tensor.location)
+        if inside.is_absolute() or ".." in inside.parts:
+            raise ModelFileError(f"{path} keeps weights in {inside}, which is outside its folder.")
         if not there.is_file():
             raise ModelFileError(f"{path} keeps weights in {there}, which is not there.")
-        if there.stat().st_size < (tensor.offset or 0) + (tensor.length or 0):
+        first, length = tensor.offset or 0, tensor.length or 0
+        if min(first, length) < 0 or there.stat().st_size < first + length:
             raise ModelFileError(f"{path} keeps weights in {there}, which is too short.")

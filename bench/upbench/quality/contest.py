@@ -38,7 +38,7 @@ from upbench.records.quality_run import (
     write_quality,
 )
 from upbench.runtimes.torch_state import TorchState
-from upbench.sweep.journal import Journal, asked, is_whole
+from upbench.sweep.journal import Journal, asked, entries_as_written, is_whole
 
 PRELOAD = ("upbench.quality.contest",)
 TICK_S = 1.0
@@ -120,7 +120,8 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
             if all(training.outcome != "timeout" for training in whole.trainings):
                 journal.delete()
                 return whole
-        done = {entry["key"]: entry for entry in journal.entries}
+        with entries_as_written():
+            done = {entry["key"]: entry for entry in journal.entries}
         with watcher_for(console) as watcher, closing(_work_off(plan, settings, set(done), watcher)) as entries:
             for entry in entries:
                 journal.append(entry)
@@ -134,7 +135,8 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
             "commit_info": commit,
             "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
         }
-        run = _gathered(plan, settings, done, facts)
+        with entries_as_written():
+            run = _gathered(plan, settings, done, facts)
         write_quality(run, output)
         journal.delete()
     return run

@@ -97,7 +97,7 @@ def read_image(file: Path) -> Pixels:
             if image.mode == "F":
                 raise UsageError(f"{file} holds fractions; images of 8 or 16 bits can be judged.")
             return np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB"))
-    except (UnidentifiedImageError, OSError, Image.DecompressionBombError) as error:
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise UsageError(f"{file} is no image that can be read: {error}.") from error
 
 

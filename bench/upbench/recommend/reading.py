@@ -5,7 +5,6 @@ Latencies of different machines, or of different software, are never mixed: thos
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 from upbench.errors import UserError
 from upbench.recommend import sentences
 from upbench.records.comparison import machine_differences, version_differences
+from upbench.records.documents import DocumentError, read_document
 from upbench.records.quality_run import QualityRun, is_quality, read_quality
 from upbench.records.quality_statistics import most_telling
 from upbench.records.record import Run, read_run
@@ -80,7 +80,7 @@ def conditions_that_differ(newest: Run, run: Run) -> list[str]:
 def _is_run(file: Path) -> bool:
     """Whether a file is JSON with a run of ours; what is not JSON is left to the reader of runs to complain of."""
     try:
-        document = json.loads(file.read_text())
-    except (OSError, ValueError):
+        document = read_document(file)
+    except DocumentError:
         return True
     return isinstance(document, dict) and "benchmarks" in document and "upsample_bench" in document

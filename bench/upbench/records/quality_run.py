@@ -7,7 +7,6 @@ contestants share a seed, as then they have seen the same data in the same order
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -15,8 +14,10 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 from upbench.errors import UserError
+from upbench.records.documents import DocumentError, check_schema, fault_in, read_document
 from upbench.records.record import write_whole
 from upbench.records.trials import begins_with
+from upbench.wording import shown
 
 KEY = "upsample_bench_quality"
 SCHEMA = 1
@@ -57,10 +58,6 @@ class Contestant:
     backbone_width: int = 0
     params: int = 0
     flops_per_pixel: int = 0
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.options, Mapping):
-            raise ValueError("options")
 
     @property
     def id(self) -> str:
@@ -225,14 +222,16 @@ def read_quality(path: Path) -> QualityRun:
     Raises:
         QualityFileError: the file is damaged, of another kind, or of a later schema.
     """
+    from upbench.records.shapes import QualityShape
+
     try:
-        document = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise QualityFileError(f"{path} cannot be read as records of quality ({error}).") from error
-    if not isinstance(document, dict) or document.get(KEY) != SCHEMA:
-        raise QualityFileError(f"{path} holds no records of quality of schema {SCHEMA}.")
-    of_run = {"meters", "cards", "photographs", "contestants", "starts", "trainings", "pictures", KEY}
-    try:
+        document = read_document(path)
+        if not isinstance(document, dict) or KEY not in document:
+            raise QualityFileError(f"{path} holds no records of quality.")
+        check_schema(document[KEY], SCHEMA)
+        if fault := fault_in(document, QualityShape):
+            raise DocumentError(f"is damaged: a record lacks or garbles the field {fault}.")
+        of_run = {"meters", "cards", "photographs", "contestants", "starts", "trainings", "pictures", KEY}
         run = QualityRun(
             contestants=tuple(Contestant(**each) for each in document["contestants"]),
             trainings=tuple(Training.from_dict(each) for each in document["trainings"]),
@@ -243,11 +242,12 @@ def read_quality(path: Path) -> QualityRun:
             photographs=tuple(document["photographs"]),
             facts={key: value for key, value in document.items() if key not in of_run},
         )
-        fault = _fault(run)
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise QualityFileError(f"{path} is damaged: a record lacks or garbles the field {error}.") from error
-    if fault is not None:
-        raise QualityFileError(f"{path} is damaged: {fault}.")
+    except DocumentError as error:
+        raise QualityFileError(f"{path} {error}") from error
+    except TypeError as error:  # a field that nothing here has
+        raise QualityFileError(f"{path} is damaged: {shown(str(error))}.") from error
+    if (fault := _fault(run)) is not None:
+        raise QualityFileError(f"{path} is damaged: {shown(fault)}.")
     return run
 
 
@@ -255,20 +255,15 @@ def _fault(run: QualityRun) -> str | None:
     """What keeps a run from being shown, if anything: a name that nobody has, or figures that do not fit together."""
     ids = {each.id for each in run.contestants}
     for name in [each.upsampler for each in run.contestants] + [each.upsampler for each in run.starts]:
-        if "title" not in run.cards.get(name, ()):
+        if name not in run.cards:
             return f"nothing says what {name} is called"
-    if any(card.better not in ("higher", "lower") for card in run.meters.values()):
-        return "a meter does not say which way is better"
-    if not all(isinstance(each.png, str) for each in run.pictures):
-        return "a picture is none"
     for training in run.trainings:
         if training.contestant not in ids:
             return f"{training.contestant} was trained and is no contestant"
         for meter, rows in training.readings.items():
             widths = {1, len(training.images)}
             fits = len(rows) == len(training.steps) and all(len(row) in widths for row in rows)
-            numbers = all(isinstance(figure, int | float | None) for row in rows for figure in row)
-            if meter not in run.meters or not fits or not numbers:
+            if meter not in run.meters or not fits:
                 return f"the readings of {meter} of {training.contestant} do not fit its steps and images"
     return None
 

@@ -34,7 +34,10 @@ def at_the_end(run: QualityRun, contestant: str, meter: str, step: int = -1) -> 
     for training in run.trainings:
         if training.contestant != contestant or training.outcome != "ok" or meter not in training.readings:
             continue
-        row = final(training, meter) if step == -1 else training.readings[meter][step]
+        rows = training.readings[meter]
+        row = final(training, meter) if step == -1 else rows[step] if step < len(rows) else ()
+        if not row:
+            continue
         images = training.images if len(row) == len(training.images) else ("",)
         found |= {(training.seed, image): value for image, value in zip(images, row, strict=True) if value is not None}
     return found

@@ -7,22 +7,26 @@ stumble over, and the run's own facts stand under the top-level key ``upsample_b
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import mean, median
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 from pytest_benchmark.stats import Stats
 
 from upbench.cases.case import Case
 from upbench.errors import UserError
 from upbench.records import compact
+from upbench.records.documents import DocumentError, check_schema, fault_in, read_document
 from upbench.records.statistics import Interval, launch_interval
 from upbench.whole_file import write_text_whole
+from upbench.wording import shown
+
+if TYPE_CHECKING:
+    from pydantic import BaseModel
 
 SCHEMA = 2
 """Schema 1 had no rivals side by side; its runs are read, and what they say of their protocol is kept."""
@@ -296,33 +300,58 @@ def read_run(path: Path) -> Run:
         RecordError: the file is damaged, foreign, or of a later schema.
     """
     try:
-        document = json.loads(path.read_text())
-    except OSError as error:
-        raise RecordError(f"{path} cannot be read: {error.strerror}.") from error
-    except ValueError as error:
-        raise RecordError(f"{path} is damaged: it is not JSON ({error}).") from error
-    if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
-        raise RecordError(f"{path} is not a pytest-benchmark file: it has no list of benchmarks.")
-    ours = document.get("upsample_bench")
-    if not isinstance(ours, dict):
-        raise RecordError(f"{path} was not measured by upsample-bench: its benchmarks lack our fields.")
-    if ours.get("schema") not in (1, SCHEMA):
-        raise RecordError(f"{path} has schema {ours.get('schema')!r}; this version reads schemas 1 to {SCHEMA}.")
-    try:
+        document = read_document(path)
+        if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
+            raise RecordError(f"{path} is not a pytest-benchmark file: it has no list of benchmarks.")
+        ours = document.get("upsample_bench")
+        if not isinstance(ours, dict):
+            raise RecordError(f"{path} was not measured by upsample-bench: its benchmarks lack our fields.")
+        check_schema(ours.get("schema"), SCHEMA)
+        return _run_of(document, migrated(ours))
+    except DocumentError as error:
+        raise RecordError(f"{path} {error}") from error
+
+
+def migrated(ours: Mapping[str, Any]) -> dict[str, Any]:
+    """What a file of an older schema says of its run, as this one says it."""
+    if ours["schema"] == 1:
+        protocol: ProtocolName = "interleaved" if ours.get("interleaved") else "one at a time"
+        kept = {key: value for key, value in ours.items() if key != "interleaved"}
+        return {**kept, "schema": SCHEMA, "protocol": protocol, "controls": []}
+    return dict(ours)
+
+
+def _run_of(document: Mapping[str, Any], ours: Mapping[str, Any]) -> Run:
+    """Raises DocumentError where a field is missing or is not what it must be."""
+    # With what holds files against it, which takes a tenth of a second to import.
+    from upbench.records.shapes import BenchmarkShape, ExtraInfoShape, FactsShape, RunShape
+
+    unmeasured = ours.get("not_measured", [])
+    if not isinstance(unmeasured, list):
+        raise DocumentError("is damaged: not_measured is no list.")
+    records = []
+    for place, benchmark in enumerate(document["benchmarks"]):
+        extra_info = benchmark.get("extra_info") if isinstance(benchmark, dict) else None
         # Benchmarks of other suites in the same pytest session have no upsampler.
-        own = [each for each in document["benchmarks"] if "upsampler" in each["extra_info"]]
-        records = [_from_benchmark(benchmark) for benchmark in own]
-        records += [_from_extra_info(extra_info) for extra_info in ours.get("not_measured", [])]
-        facts = {key: value for key, value in ours.items() if key not in ("schema", "not_measured")}
-        if ours["schema"] == 1:
-            facts |= {"protocol": "interleaved" if facts.pop("interleaved") else "one at a time", "controls": []}
-        missing = [name for name in RUN_FACTS if name not in facts]
-        if missing:
-            raise RecordError(f"{path} is damaged: it lacks {', '.join(missing)}.")
-        dict(document["machine_info"]["fingerprint"])
-        return Run(tuple(records), document["machine_info"], document["commit_info"], facts, document["datetime"])
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        raise RecordError(f"{path} is damaged: a record lacks or garbles the field {error}.") from error
+        if not isinstance(extra_info, dict) or "upsampler" in extra_info:
+            _check(benchmark, BenchmarkShape, f"benchmarks.{place}")
+            records.append(_from_benchmark(benchmark))
+    for place, extra_info in enumerate(unmeasured):
+        _check(extra_info, ExtraInfoShape, f"not_measured.{place}")
+        records.append(_from_extra_info(extra_info))
+    facts = {key: value for key, value in ours.items() if key not in ("schema", "not_measured")}
+    if missing := [name for name in RUN_FACTS if name not in facts]:
+        raise DocumentError(f"is damaged: it lacks {', '.join(missing)}.")
+    _check(facts, FactsShape, "upsample_bench")
+    _check(document, RunShape, "the file")
+    if nameless := next((each.case.upsampler for each in records if each.case.upsampler not in facts["cards"]), None):
+        raise DocumentError(f"is damaged: nothing says what {shown(nameless)} is called.")
+    return Run(tuple(records), document["machine_info"], document["commit_info"], facts, document["datetime"])
+
+
+def _check(value: Any, shape: type[BaseModel], where: str) -> None:
+    if fault := fault_in(value, shape):
+        raise DocumentError(f"is damaged: a record lacks or garbles the field {where}, {fault}.")
 
 
 def _as_benchmark(record: Record) -> dict[str, Any]:

@@ -82,8 +82,8 @@ def within_each_other(runs: Sequence[Mapping[str, Any]]) -> Rate:
     return Rate(sum(held), len(held))
 
 
-def half_width(runs: Sequence[Mapping[str, Any]]) -> float:
-    """The median relative half-width of the ratios to the fastest rival of a question."""
+def half_width(runs: Sequence[Mapping[str, Any]]) -> float | None:
+    """The median relative half-width of the ratios to the fastest rival of a question; None where none is known."""
     widths = []
     for run in runs:
         for rivals in run["questions"].values():
@@ -91,7 +91,7 @@ def half_width(runs: Sequence[Mapping[str, Any]]) -> float:
             best = min(typical, key=typical.__getitem__)
             pairs = (_pair(rivals, name, best) for name in rivals if name != best)
             widths += [pair.comparison.ratio.relative_half_width for pair in pairs if pair is not None]
-    return median(widths)
+    return median(widths) if widths else None
 
 
 def table(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -102,7 +102,9 @@ def table(document: Mapping[str, Any]) -> list[tuple[str, ...]]:
         "identical pairs called different": lambda k: false_differences(k).text,
         "pairs that two runs call different in opposite directions": lambda k: contradictions(k).text,
         "ratios of two runs not outside each other's intervals": lambda k: within_each_other(k).text,
-        "half-width of a ratio to the fastest, median": lambda k: f"±{half_width(k):.1%}",
+        "half-width of a ratio to the fastest, median": lambda k: (
+            "–" if (known := half_width(k)) is None else f"±{known:.1%}"
+        ),
         "a whole run takes, median": lambda k: f"{median(run['seconds'] for run in k):.0f} s",
         "share of the time in which the machine was busy": lambda k: f"{median(run['busy'] for run in k):.0%}",
     }

@@ -37,7 +37,7 @@ class Interval:
     @property
     def relative_half_width(self) -> float:
         """Half the interval's width as a share of the estimate, on the logarithmic scale: 0.02 is ±2 %."""
-        return float(np.sqrt(self.high / self.low) - 1)
+        return float(np.sqrt(self.high / self.low) - 1) if self.low else math.inf
 
 
 @dataclass(frozen=True)
@@ -222,7 +222,9 @@ class _Estimate:
         tail = (1 + confidence) / 2
         from_launches = _t_quantile(tail, self.freedom) * self.error
         half = math.hypot(from_launches, float(scipy.special.ndtri(tail)) * self.systematic)
-        low, estimate, high = np.exp([self.value - half, self.value, self.value + half])
+        # Two values may lie so far apart that nothing is known.
+        with np.errstate(over="ignore", under="ignore"):
+            low, estimate, high = np.exp([self.value - half, self.value, self.value + half])
         return Interval(float(low), float(estimate), float(high))
 
     def p_value(self) -> float:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from upbench.errors import UserError
+from upbench.records.documents import DocumentError, check_schema, fault_in, read_document
 
 BEGINNING = 200
 """Characters of a file in which its key stands."""
@@ -48,12 +49,17 @@ class TrialKind:
         Raises:
             TrialFileError: the file is damaged, of another kind or of a later schema.
         """
+        from upbench.records.trial_shapes import SHAPES
+
         try:
-            document = json.loads(path.read_text())
-        except ValueError as error:
-            raise TrialFileError(f"{path} is damaged: it is not JSON ({error}).") from error
-        if not isinstance(document, dict) or document.get(self.key) != self.schema:
-            raise TrialFileError(f"{path} is no trial of {self.name} of schema {self.schema}.")
+            document = read_document(path)
+            if not isinstance(document, dict) or self.key not in document:
+                raise TrialFileError(f"{path} is no trial of {self.name} of schema {self.schema}.")
+            check_schema(document[self.key], self.schema)
+            if fault := fault_in(document, SHAPES[self.key]):
+                raise DocumentError(f"is damaged: it lacks or garbles the field {fault}.")
+        except DocumentError as error:
+            raise TrialFileError(f"{path} {error}") from error
         return document
 
     def resumed(self, path: Path, facts: Mapping[str, Any], same: Sequence[str]) -> dict[str, Any]:
@@ -75,3 +81,13 @@ class TrialKind:
                 f"{path} holds a trial that differs from this one in {', '.join(others)}; give another --output."
             )
         return document
+
+
+def check_any_runs(trial: Mapping[str, Any]) -> None:
+    """See whether there is anything to report of a trial.
+
+    Raises:
+        TrialFileError: nothing was run.
+    """
+    if not trial["runs"]:
+        raise TrialFileError("there is nothing to report: the trial has no runs.")

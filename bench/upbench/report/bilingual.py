@@ -10,16 +10,13 @@ import re
 
 from markupsafe import Markup, escape
 
-from upbench.wording import LANGUAGES, Language, Message, translated
+from upbench.wording import LANGUAGES, Language, Message, translated, visible
 
 TAGS: dict[Language, str] = {"en": "en", "zh": "zh-Hans"}
 """What HTML calls a language."""
 
 TURNING = re.compile("[\u0590-\u08ff\u200e\u200f\ufb1d-\ufdff\ufe70-\ufeff]")
 """Letters of scripts that run from right to left, and marks that count as such."""
-
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Controls: among them those that turn all text up to their counterpart, which ends an isolation of ours early."""
 
 
 def both(text: Message | str) -> Markup:
@@ -45,8 +42,3 @@ def isolated(text: str) -> Markup:
     """A record's text, escaped."""
     text = visible(text)
     return Markup("<bdi>{}</bdi>").format(text) if TURNING.search(text) else escape(text)
-
-
-def visible(text: str) -> str:
-    """A record's text with names for characters that nobody sees, such as ``[U+202E]``."""
-    return UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)

@@ -248,7 +248,8 @@ def winners(evidence: Evidence, setting: Setting) -> Figure:
 
 def roofline(evidence: Evidence, setting: Setting) -> Figure | None:
     """Attained arithmetic against arithmetic intensity, under the machine's two measured limits."""
-    records = [record for record in _all(evidence, setting) if record.latency and record.quantities["flops"]]
+    own_figures = ("flops", "min_bytes")
+    records = [r for r in _all(evidence, setting) if r.latency and all(r.quantities[name] for name in own_figures)]
     if not records:
         return None
     figure = Figure(figsize=(8.2, 3.4 + legend_height(evidence)), layout="constrained")

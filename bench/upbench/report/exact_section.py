@@ -105,7 +105,7 @@ def _choices(evidence: Evidence, place_of: Callable[[Record], Cell]) -> list[Cho
 def is_compute_bound(evidence: Evidence, record: Record) -> bool:
     """Whether the machine's arithmetic, rather than its memory, sets the limit."""
     limits = evidence.limits_of(record.case.cell)
-    if limits is None or not record.quantities["flops"]:
+    if limits is None or not record.quantities["flops"] or record.quantities["min_bytes"] is None:
         return False
     arithmetic_s = record.quantities["flops"] / limits["flops_per_s"]
     return bool(arithmetic_s >= record.quantities["min_bytes"] / limits["bytes_per_s"])

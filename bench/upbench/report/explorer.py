@@ -13,9 +13,9 @@ from typing import Any
 
 from upbench.cases.case import Cell, scale_text
 from upbench.records.record import Record, Run, peak_memory
-from upbench.report.bilingual import visible
 from upbench.report.evidence import Evidence, output_bytes
 from upbench.report.tables import MIB, channels_text
+from upbench.wording import visible
 
 FIGURES: dict[str, Callable[[Record], float | None]] = {
     "latency": lambda record: _times(record.quantities["latency_s"], 1e3),

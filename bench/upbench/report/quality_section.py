@@ -12,10 +12,9 @@ import pandas as pd
 
 from upbench.records.quality_run import Contestant, QualityRun, Training, Untrained, decibels
 from upbench.records.quality_statistics import in_league, mean_of, paired_difference
-from upbench.report.bilingual import visible
 from upbench.report.headings import heading
 from upbench.report.picture_panels import PanelGroup, panel_groups
-from upbench.wording import LANGUAGES, Message, in_words, say
+from upbench.wording import LANGUAGES, Message, in_words, say, visible
 
 ANCHOR = "subpixel"
 """The upsampler that the others are compared with."""

@@ -22,6 +22,7 @@ from upbench.gate.rates import (
     table,
 )
 from upbench.records.statistics import Rate
+from upbench.records.trials import check_any_runs
 from upbench.report.drawing import COLOURS, STYLE, write_chart
 
 CAPTION = "The gate on this machine: false alarms on identical code, and slowdowns found, with 95 % intervals."
@@ -29,6 +30,7 @@ CAPTION = "The gate on this machine: false alarms on identical code, and slowdow
 
 def write_trial_report(trial: Mapping[str, Any], output: Path) -> list[str]:
     """Write ``trial.md``, ``trial.svg`` and ``trial.png`` into ``output``; return the findings, a sentence a line."""
+    check_any_runs(trial)
     output.mkdir(parents=True, exist_ok=True)
     rows = tabulate(table(trial), headers=("asked", "came out"), tablefmt="github", disable_numparse=True)
     (output / "trial.md").write_text(f"{rows}\n")
@@ -41,15 +43,16 @@ def _draw(trial: Mapping[str, Any]) -> Figure:
     figure = Figure(figsize=(8.2, 3.2), layout="constrained")
     alarms, found = figure.subplots(1, 2, width_ratios=(3, 2))
     checks = {f"{field}:{percent}%": plain_false_alarms(trial, field, percent) for field, percent in PLAIN_CHECKS}
-    _bars(alarms, {"this gate": false_alarms(trial), **{name: rate for name, rate in checks.items() if rate.of}})
+    rates = {"this gate": false_alarms(trial), **checks}
+    _bars(alarms, {name: rate for name, rate in rates.items() if rate.of})
     _detections(found, {share: rate for share in SHARES if (rate := detections(trial, share)).of})
     return figure
 
 
 def _bars(panel: Axes, rates: Mapping[str, Rate]) -> None:
     """Runs on identical code that fail, the gate's above those of ``--benchmark-compare-fail``."""
-    for place, rate in enumerate(rates.values()):
-        ours = place == 0
+    for place, (name, rate) in enumerate(rates.items()):
+        ours = name == "this gate"
         panel.barh(place, rate.share, color=COLOURS[0] if ours else "#bbbbbb", height=0.6)
         low, high = rate.interval
         panel.plot((low, high), (place, place), color="black", linewidth=1)

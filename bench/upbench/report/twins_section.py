@@ -14,6 +14,7 @@ from matplotlib.ticker import PercentFormatter
 from tabulate import tabulate
 
 from upbench.records.repeatability import KINDS, headers, identical_pairs, runs_of, summary, table
+from upbench.records.trials import check_any_runs
 from upbench.report.drawing import COLOURS, STYLE, write_chart
 
 CAPTION = (
@@ -24,6 +25,7 @@ CAPTION = (
 
 def write_twins_report(trial: Mapping[str, Any], output: Path) -> list[str]:
     """Write ``trial.md``, ``trial.svg`` and ``trial.png`` into ``output``; return the findings, a sentence a line."""
+    check_any_runs(trial)
     output.mkdir(parents=True, exist_ok=True)
     rows = tabulate(table(trial), headers=headers(trial), tablefmt="github", disable_numparse=True)
     (output / "trial.md").write_text(f"{rows}\n")

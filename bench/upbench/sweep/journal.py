@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from io import FileIO
 from pathlib import Path
 from types import TracebackType
@@ -18,6 +18,7 @@ from typing import Any, Self
 
 from upbench.errors import UsageError, UserError
 from upbench.whole_file import open_alone, remove_partial, write_all
+from upbench.wording import shown
 
 
 class JournalError(UsageError):
@@ -31,6 +32,21 @@ class JournalWriteError(UserError):
 def asked(header: Mapping[str, Any]) -> str:
     """What identifies the sweep of a header in the file that it ends in."""
     return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
+
+
+@contextmanager
+def entries_as_written() -> Iterator[None]:
+    """Take what fails within for the fault of a journal's entries: each line is JSON, and no more is sure.
+
+    Raises:
+        JournalError: an entry lacks something, or has something else in its place.
+    """
+    try:
+        yield
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise JournalError(
+            f"the journal is damaged: an entry lacks or garbles {shown(str(error))}; delete it to start anew."
+        ) from error
 
 
 def is_whole(output: Path, header: Mapping[str, Any]) -> bool:
@@ -193,7 +209,7 @@ def _read(path: Path, whole: bytes, header: Mapping[str, Any]) -> list[dict[str,
     """
     try:
         lines = [json.loads(line) for line in whole.decode().splitlines()]
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise JournalError(f"{path} is damaged ({error}); delete it to start anew.") from error
     if not all(isinstance(line, dict) for line in lines):
         raise JournalError(f"{path} is not a journal; delete it to start anew.")

@@ -29,6 +29,7 @@ from upbench.progress import Watcher
 from upbench.records.record import Record, build_record
 from upbench.sweep import worker
 from upbench.sweep.forecast import MODEST_CORE, estimated_call_s, left_s
+from upbench.sweep.journal import entries_as_written
 from upbench.sweep.launching import SERVER_S, MachineError, Start, launch
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question, next_pass
@@ -128,8 +129,9 @@ class Sweep:
         self._standing_of = {case.id: each for each in self._questions.values() for case in each.cases}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._start = time.monotonic()
-        for entry in log.entries:
-            self._learn(entry)
+        with entries_as_written():
+            for entry in log.entries:
+                self._learn(entry)
 
     def run(self) -> list[Record]:
         """Measure everything that the log does not know yet and return one record for each case, in grid order.

@@ -41,14 +41,20 @@ class Standing:
 
     def learn(self, entry: Mapping[str, Any]) -> None:
         """Take in one launch; see :func:`upbench.sweep.launching.launch`."""
-        self.seconds.append(entry["seconds"])
-        self.control_s[entry["launch"]] = entry["control_s"]
+        self.seconds.append(float(entry["seconds"]))
+        self.control_s[str(entry["launch"])] = [float(seconds) for seconds in entry["control_s"]]
         for name, found in entry["rivals"].items():
             if found["outcome"] != "ok":
                 self.failures[name] = (found["outcome"], found["reason"])
                 continue
-            own = {key: found[key] for key in ("level", "iterations", "page_faults_per_call")}
-            taken = Launch(entry["launch"], rounds_s=tuple(found["rounds_s"]), groups=entry["groups"], **own)
+            taken = Launch(
+                str(entry["launch"]),
+                float(found["level"]),
+                tuple(float(seconds) for seconds in found["rounds_s"]),
+                int(found["iterations"]),
+                page_faults_per_call=float(found["page_faults_per_call"]),
+                groups=int(entry["groups"]),
+            )
             self.launches.setdefault(name, []).append(taken)
 
     @property

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import replace
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -269,3 +270,13 @@ def test_a_bar_or_a_new_line_does_not_break_the_markdown_table() -> None:
     (line,) = [line for line in markdown(report, SETTINGS).splitlines() if "test_x" in line and line.startswith("|")]
     assert r"`test_x[a\|b]`" in line
     assert r"first second \| third" in line
+
+
+def test_nobody_elses_words_are_markup_in_the_markdown() -> None:
+    """A pull request's tests name themselves, and what they raise is commented under it."""
+    verdict = Verdict("test_a.py::test_x[`@team` <img>]", "error", ("![seen](https://example.org) @team `<script>",))
+    decision = Decision("regression", "test_x[<b>] @team", (verdict,))
+    text = markdown(replace(report_of(), decision=decision), SETTINGS)
+    assert "`` test_a.py::test_x[`@team` <img>] ``" in text
+    assert "!\\[seen](https://example.org) @\u200bteam \\`&lt;script&gt;" in text
+    assert "test_x\\[&lt;b&gt;] @\u200bteam" in text

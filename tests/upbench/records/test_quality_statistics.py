@@ -128,10 +128,10 @@ def test_the_run_with_the_most_trainings_tells_most_and_of_these_the_newest() ->
     ("where", "value", "said"),
     [
         (("cards",), {}, "nothing says what subpixel is called"),
-        (("meters", "psnr", "better"), "<b>", "which way is better"),
-        (("pictures", 0, "png"), None, "a picture is none"),
+        (("meters", "psnr", "better"), "<b>", "better: Input should be 'higher' or 'lower'"),
+        (("pictures", 0, "png"), None, "png: Input should be a valid string"),
         (("trainings", 0, "readings", "psnr"), [[1.0, 2.0, 3.0]], "do not fit"),
-        (("trainings", 0, "readings", "psnr"), [["<script>", 2.0]], "do not fit"),
+        (("trainings", 0, "readings", "psnr"), [["<script>", 2.0]], "Input should be a valid number"),
         (("trainings", 0, "contestant"), "nobody", "is no contestant"),
         (("contestants", 0, "options"), None, "options"),
     ],

@@ -80,7 +80,7 @@ def test_the_table_has_a_column_for_each_kind_of_run() -> None:
 @pytest.mark.parametrize("text", ["{", "[]", '{"runs": []}', f'{{"{TWINS.key}": 99}}'])
 def test_a_file_that_holds_no_trial_gets_one_sentence(tmp_path: Path, text: str) -> None:
     (tmp_path / "trial.json").write_text(text)
-    with pytest.raises(TrialFileError, match=r"trial\.json is"):
+    with pytest.raises(TrialFileError, match=r"trial\.json (is|has schema 99;)"):
         TWINS.read(tmp_path / "trial.json")
 
 

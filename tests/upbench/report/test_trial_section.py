@@ -66,4 +66,4 @@ def test_a_trial_of_a_later_schema_is_refused(trial: dict[str, Any], tmp_path: P
     file = tmp_path / "trial.json"
     file.write_text(json.dumps({**trial, TRIAL.key: TRIAL.schema + 1}))
     result = CliRunner().invoke(app, ["report", str(file), "--output", str(tmp_path / "plots")])
-    assert "no trial of the gate of schema" in str(result.exception)
+    assert f"has schema {TRIAL.schema + 1}; this version reads schema {TRIAL.schema}" in str(result.exception)

@@ -16,7 +16,12 @@ def _judge(exhibits: Exhibits) -> Judgement | None:
     evidence = exhibits.evidence
     both = pairs_of(evidence, "transposed_phases", "transposed") if evidence else []
     # Numbers of 16 bits differ by more than another order of the same sums.
-    pairs = [pair for pair in both if pair[0].case.cell.dtype in EXACT_ENOUGH]
+    pairs = [
+        pair
+        for pair in both
+        if pair[0].case.cell.dtype in EXACT_ENOUGH
+        and all(record.quantities["definition_error"] is not None for record in pair)
+    ]
     if evidence is None or not pairs:
         return None
     error = max(record.quantities["definition_error"] for pair in pairs for record in pair)

@@ -163,7 +163,7 @@ def _of(run: QualityRun, scale: int) -> list[Interval]:
         each
         for each in run.contestants
         if (each.scale, each.league, each.placement) == (scale, "as practised", "inside")
-        and run.cards[each.upsampler]["family"] != SHUFFLES
+        and run.cards[each.upsampler].get("family") != SHUFFLES
     ]
     differences = [paired_difference(run, rival.id, ours.id, "psnr") for rival in rivals] if ours else []
     return [each for each in differences if each is not None]

@@ -97,7 +97,7 @@ def _group(run: QualityRun, contestants: Sequence[Contestant]) -> _Group | None:
         ]
         for step in (START, -1)
     ]
-    seeds = sorted({seed for look in looks for seed, _ in look})
+    seeds = sorted(set.intersection(*({seed for seed, _ in look} for look in looks)))
     if len(seeds) < 2:
         return None
     before, after = ([value for _, value in look] for look in looks)

@@ -80,7 +80,7 @@ def _cost(evidence: Evidence) -> _Half | None:
             "Upsampling first takes {latency} times as long (geometric mean {mean}), {flops} times the FLOPs and "
             "{memory} times the peak memory; surely slower in {sure} of {all} cells.",
             latency=span(latency),
-            mean=f"{geometric_mean(latency):.1f}",
+            mean=f"{geometric_mean(latency):.1f}" if latency else "–",
             flops=span(ratios(pairs, lambda record: record.quantities["flops"])),
             memory=span(ratios(pairs, peak_memory)),
             sure=sure,
