@@ -1,8 +1,8 @@
 """What a fleet costs beside the measuring: how long a machine stands idle between two questions, and how much is kept.
 
-    python docs/fleet_overhead.py --nodes 4 --questions 400
+    python docs/fleet_overhead.py --nodes 4 --questions 200 --pause 0.05
 
-It starts so many Ray nodes on this machine, each with a station that answers at once, and prints a table in Markdown.
+It starts so many Ray nodes on this machine, each with a station that measures nothing, and prints a table in Markdown.
 Scheduling, streams and journal are as in a sweep. As all nodes share this machine with the driver, and none has
 anything to do but to ask for more, the figures are worse than on machines of their own.
 """
@@ -10,6 +10,7 @@ anything to do but to ask for more, the figures are worse than on machines of th
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import statistics
 import sys
@@ -36,25 +37,26 @@ ENTRY_BYTES = 4000
 
 
 class Idle(Station):
-    """Answers at once, and writes down when it was asked and when it was done."""
+    """Answers without measuring, and writes down when it was done and when it was asked again."""
 
-    def __init__(self, diary: Path, entries: int) -> None:
+    def __init__(self, diary: Path, entries: int, pause_s: float) -> None:
         super().__init__()
-        self._diary, self._entries = diary, entries
+        self._diary, self._entries, self._pause_s = diary, entries, pause_s
         self._done_at: float | None = None
 
     def measure(self, request: Mapping[str, Any]) -> Answers:
-        asked_at = time.perf_counter()
+        asked_at = time.monotonic()
         if self._done_at is not None:
             with self._diary.open("a") as file:
-                file.write(f"{asked_at - self._done_at}\n")
+                file.write(json.dumps({"asked": asked_at, "done": self._done_at}) + "\n")
         for number in range(self._entries):
+            time.sleep(self._pause_s)
             yield {"entry": {"case": str(number), "filled": "x" * ENTRY_BYTES}}
-        self._done_at = time.perf_counter()
+        self._done_at = time.monotonic()
 
 
-def idle_times(nodes: int, questions: int, entries: int) -> tuple[list[float], float, int]:
-    """Seconds between a question's end and the next one's beginning, of the whole, and bytes of the journal."""
+def idle_times(nodes: int, questions: int, entries: int, pause_s: float) -> tuple[list[float], float]:
+    """Seconds between a question's end and the next one's beginning, and answers that the driver took in a second."""
     from ray.cluster_utils import Cluster as Raylets
 
     cases = [Case("subpixel", Cell(2, number, number, number, 48, 48)) for number in range(1, questions + 1)]
@@ -69,39 +71,39 @@ def idle_times(nodes: int, questions: int, entries: int) -> tuple[list[float], f
                     num_cpus=1, resources={"upbench": 1}, node_name=f"n{number}", object_store_memory=STORE_BYTES
                 )
             diary, output = Path(folder, "diary"), Path(folder, "out.json")
-            command = (sys.executable, __file__, "--station", str(diary), "--entries", str(entries))
+            command = (sys.executable, __file__, "--station", str(diary), f"--entries={entries}", f"--pause={pause_s}")
             with Journal.create(output, {}) as journal, Cluster(str(raylets.address), {}, command) as cluster:
-                begun = time.monotonic()
                 Dispatch(cases, SweepSettings(), Ledger(journal, False), cluster, Silent()).run()
-                seconds = time.monotonic() - begun
-            size = Journal.path_for(output).stat().st_size
-            return [float(line) for line in diary.read_text().splitlines()], seconds, size
+            lines = [json.loads(line) for line in diary.read_text().splitlines()]
+            seconds = max(line["asked"] for line in lines) - min(line["done"] for line in lines)
+            return [line["asked"] - line["done"] for line in lines], len(lines) * (entries + 1) / seconds
         finally:
             raylets.shutdown()
 
 
 def main(arguments: Sequence[str]) -> None:
-    """Print the table, or be a station."""
+    """Print a row of the table, or be a station."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--nodes", default="1,4")
-    parser.add_argument("--questions", type=int, default=400)
-    parser.add_argument("--entries", type=int, default=20)
+    parser.add_argument("--nodes", type=int, default=4)
+    parser.add_argument("--questions", type=int, default=200)
+    parser.add_argument("--entries", type=int, default=20, help="lines that a question answers")
+    parser.add_argument("--pause", type=float, default=0.0, help="seconds before each line, as if it were measured")
     parser.add_argument("--station", type=Path)
     asked = parser.parse_args(arguments)
     if asked.station:
-        serve(Idle(asked.station, asked.entries))
+        serve(Idle(asked.station, asked.entries, asked.pause))
         return
     os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
     warnings.simplefilter("ignore")
-    print("| nodes | questions | lines each | idle, median | idle, mean | 95 of 100 below | most |")
-    print("|---:|---:|---:|---:|---:|---:|---:|")
-    for nodes in map(int, asked.nodes.split(",")):
-        found, _, _ = idle_times(nodes, asked.questions, asked.entries)
-        milliseconds = sorted(1e3 * each for each in found)
-        high = milliseconds[int(0.95 * len(milliseconds))]
-        figures = (statistics.median(milliseconds), statistics.mean(milliseconds), high, milliseconds[-1])
-        cells = [nodes, len(found) + nodes, asked.entries, *(f"{each:.1f} ms" for each in figures)]
-        print("| " + " | ".join(map(str, cells)) + " |", flush=True)
+    found, rate = idle_times(asked.nodes, asked.questions, asked.entries, asked.pause)
+    milliseconds = sorted(1e3 * each for each in found)
+    high = milliseconds[int(0.95 * len(milliseconds))]
+    figures = (statistics.median(milliseconds), statistics.mean(milliseconds), high, milliseconds[-1])
+    titles = ("nodes", "questions", "lines each", "pause before a line", "answers a second")
+    print("| " + " | ".join([*titles, "idle: median", "mean", "95 of 100 below", "most"]) + " |")
+    print("|" + "---:|" * 9)
+    cells = [asked.nodes, asked.questions, asked.entries, f"{1e3 * asked.pause:g} ms", f"{rate:.0f}"]
+    print("| " + " | ".join(map(str, [*cells, *(f"{each:.1f} ms" for each in figures)])) + " |")
 
 
 if __name__ == "__main__":

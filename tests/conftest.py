@@ -22,7 +22,8 @@ os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(tempfile.gettempdir(), f"upbenc
 
 
 OF_PROCESSES = tuple(
-    f"tests/upbench/{place}" for place in ("test_cli.py", "test_pytest_plugin.py", "runtimes/", "gate/", "sweep/")
+    f"tests/upbench/{place}"
+    for place in ("test_cli.py", "test_pytest_plugin.py", "runtimes/", "gate/", "fleet/", "sweep/")
 )
 """Tests that wait for processes of their own."""
 

@@ -18,7 +18,7 @@ from typing import Any
 
 STATION = (sys.executable, "-m", "upbench.fleet.station")
 
-STOP_S = 10.0
+STOP_S = 30.0
 """Allowed for a station to clear up."""
 
 OF_RAY = ("RAY_", "OMP_NUM_THREADS")

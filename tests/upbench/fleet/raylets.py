@@ -30,7 +30,7 @@ class Raylets:
         from ray.cluster_utils import Cluster
 
         head = {"num_cpus": 0, "include_dashboard": False, "object_store_memory": STORE_BYTES}
-        self._cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": SOON_DEAD})
+        self._cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": dict(SOON_DEAD)})
         self.folder = folder
         self.address = str(self._cluster.address)
         self.nodes: dict[str, Any] = {}

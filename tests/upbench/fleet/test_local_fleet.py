@@ -32,7 +32,7 @@ def test_a_new_user_measures_on_a_fleet_of_this_machine_and_nothing_is_left_behi
     with tempfile.TemporaryDirectory() as temporary:
         result = upbench("run", *ONE_QUESTION, "--fleet", "local", "--output", output, TMPDIR=temporary)
         assert result.returncode == 0, result.stderr
-        assert list(Path(temporary).iterdir()) == []
+        assert list(Path(temporary).glob("upbench-*")) == []
     assert "2 cases (2 ok) written to" in result.stdout
     run = read_run(output)
     assert {record.quantities["stopped_by"] for record in run.records} <= {"time limit", "precision", "beaten"}
