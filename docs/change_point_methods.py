@@ -84,12 +84,12 @@ def kernel_proposals(values: npt.NDArray[np.float64], noise: float) -> Sequence[
     return list(search.fit(values[:, None]).predict(pen=0.5 * log(len(values))))[:-1]
 
 
-def pelt_proposals(values: npt.NDArray[np.float64], noise: float) -> Sequence[int]:
-    """Segments of the least sum of distances from their medians (Killick, Fearnhead & Eckley, JASA 2012)."""
+def mean_proposals(values: npt.NDArray[np.float64], noise: float) -> Sequence[int]:
+    """Segments of the least squares (PELT: Killick, Fearnhead & Eckley, JASA 2012)."""
     import ruptures
 
-    search = ruptures.Pelt(model="l1", min_size=2, jump=1)
-    return list(search.fit(values[:, None]).predict(pen=3 * noise * log(len(values))))[:-1]
+    search = ruptures.KernelCPD(kernel="linear", min_size=2)
+    return list(search.fit(values[:, None] / noise).predict(pen=3 * log(len(values))))[:-1]
 
 
 def otava_proposals(values: npt.NDArray[np.float64], noise: float, max_pvalue: float = 0.001) -> Sequence[int]:
@@ -104,8 +104,8 @@ METHODS: dict[str, Method] = {
     "Apache Otava": alone(otava_proposals),
     "Apache Otava, p < 1e-6": alone(partial(otava_proposals, max_pvalue=1e-6)),
     "Apache Otava, confirmed": confirmed(otava_proposals),
-    "ruptures, PELT with medians": alone(pelt_proposals),
-    "ruptures, PELT with medians, confirmed": confirmed(pelt_proposals),
+    "ruptures, means": alone(mean_proposals),
+    "ruptures, means, confirmed": confirmed(mean_proposals),
     "ruptures, kernel": alone(kernel_proposals),
     "ruptures, kernel, confirmed": confirmed(kernel_proposals),
     "scikit-learn, tree": alone(tree_proposals),

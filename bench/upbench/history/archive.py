@@ -50,7 +50,7 @@ class HistoryError(UserError):
 
 
 @dataclass(frozen=True)
-class Measured:
+class ArchivedRun:
     """One run of the archive.
 
     Attributes:
@@ -89,7 +89,7 @@ class Archive:
         skipped: files that are no runs, with the reason.
     """
 
-    runs: tuple[Measured, ...]
+    runs: tuple[ArchivedRun, ...]
     figures: pd.DataFrame
     controls: pd.DataFrame
     skipped: tuple[tuple[Path, str], ...]
@@ -158,7 +158,7 @@ _DOCUMENT = msgspec.json.Decoder(_Document)
 _FIGURES = msgspec.json.Decoder(_Figures)
 _CONTROLS = msgspec.json.Decoder(list[_Control])
 
-_Run = tuple[Measured, list[Row], list[tuple[str, float]]]
+_Run = tuple[ArchivedRun, list[Row], list[tuple[str, float]]]
 
 
 def read_archive(folder: Path) -> Archive:
@@ -207,7 +207,7 @@ def _read(file: Path, known: dict[str, str]) -> _Run:
     return _measured(file, document), rows, [(_control_of(each), each.quiet_s) for each in controls]
 
 
-def _measured(file: Path, document: _Document) -> Measured:
+def _measured(file: Path, document: _Document) -> ArchivedRun:
     ours, commit = document.upsample_bench, document.commit_info
     told = document.machine_info.get("fingerprint")
     info = told if isinstance(told, dict) else _fingerprint_of_others(document.machine_info)
@@ -216,7 +216,7 @@ def _measured(file: Path, document: _Document) -> Measured:
     hardware = [*(info.get(part) for part in HARDWARE), info.get("node"), allocator]
     committed = (commit.id or "") not in NO_COMMIT
     memory = info.get("memory_bytes")
-    return Measured(
+    return ArchivedRun(
         file=file,
         hardware=hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()[:8],
         machine_text=f"{info.get('cpu') or 'unknown processor'}, {info.get('usable_cores') or '?'} cores"

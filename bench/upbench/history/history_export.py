@@ -18,6 +18,7 @@ from upbench.history.tracks import CONTROL
 from upbench.records.record import write_whole
 
 JSON_SCHEMA = 1
+TIME = "datetime64[us, UTC]"
 
 
 def write_json(history: History, path: Path) -> None:
@@ -110,8 +111,8 @@ def figures(history: History) -> pd.DataFrame:
             "version": [version[place] for place in places],
             "commit": [runs[place].commit for place in places],
             "dirty": [runs[place].dirty for place in places],
-            "committed_at": pd.to_datetime([runs[place].committed_at for place in places], utc=True),
-            "measured_at": pd.to_datetime([runs[place].measured_at for place in places], utc=True),
+            "committed_at": pd.Series([runs[place].committed_at for place in places], dtype=TIME),
+            "measured_at": pd.Series([runs[place].measured_at for place in places], dtype=TIME),
             **{name: [runs[place].software.get(name) for place in places] for name in software},
         }
     )

@@ -121,10 +121,12 @@ def _quantity(each: TrackHistory) -> str:
 
 
 def _value(value: float, unit: str) -> str:
+    if unit == TIMES_CONTROL:
+        return f"{value:.4g}×"
     for size, name in SCALES.get(unit, ()):
         if abs(value) >= size:
             return f"{value / size:.4g} {name}"
-    return f"{value:,.0f}" if unit != TIMES_CONTROL and value == int(value) else f"{value:.4g}"
+    return f"{value:,.10g}"
 
 
 def _heading(line: Timeline, own: Sequence[TrackHistory]) -> str:

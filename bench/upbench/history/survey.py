@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy
 
-from upbench.history.archive import Archive, Measured
+from upbench.history.archive import Archive, ArchivedRun
 from upbench.history.change_points import NEARBY, change_points
 from upbench.history.exact_steps import exact_steps
 from upbench.history.timeline import Timeline, Version
@@ -184,7 +184,7 @@ def _by_machine(histories: Sequence[TrackHistory]) -> dict[str, list[tuple[Track
 
 
 def _explained(
-    history: TrackHistory, runs: Sequence[Measured], others: Mapping[str, Sequence[tuple[Track, Happening]]]
+    history: TrackHistory, runs: Sequence[ArchivedRun], others: Mapping[str, Sequence[tuple[Track, Happening]]]
 ) -> TrackHistory:
     """The same, with what changed beside each change."""
     machine = history.track.timeline.machine
@@ -196,7 +196,7 @@ def _explained(
 
 
 def _beside(
-    track: Track, change: Happening, runs: Sequence[Measured], others: Sequence[tuple[Track, Happening]]
+    track: Track, change: Happening, runs: Sequence[ArchivedRun], others: Sequence[tuple[Track, Happening]]
 ) -> Iterator[str]:
     versions = track.timeline.versions
     yield from software_changes(runs, versions[change.before], versions[change.latest])
@@ -208,7 +208,7 @@ def _beside(
             yield f"{other.quantity} {each.text}"
 
 
-def software_changes(runs: Sequence[Measured], before: Version, after: Version) -> list[str]:
+def software_changes(runs: Sequence[ArchivedRun], before: Version, after: Version) -> list[str]:
     """What one version's runs were measured with and the other's not, such as ``torch 2.12.0 → 2.13.0``."""
     had, has = (_software([runs[place] for place in version.runs]) for version in (before, after))
     return [
@@ -218,7 +218,7 @@ def software_changes(runs: Sequence[Measured], before: Version, after: Version) 
     ]
 
 
-def _software(runs: Sequence[Measured]) -> dict[str, set[str]]:
+def _software(runs: Sequence[ArchivedRun]) -> dict[str, set[str]]:
     found: dict[str, set[str]] = {}
     for run in runs:
         for name, version in run.software.items():

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from math import isclose
 
-from upbench.history.archive import Measured
+from upbench.history.archive import ArchivedRun
 from upbench.records.comparison import SAME_MEMORY
 
 SHORT = 9
@@ -55,7 +55,7 @@ class Timeline:
         return sum(len(version.runs) for version in self.versions)
 
 
-def timelines(runs: Sequence[Measured]) -> list[Timeline]:
+def timelines(runs: Sequence[ArchivedRun]) -> list[Timeline]:
     """The timeline of each machine, the one with the most runs first.
 
     Args:
@@ -73,7 +73,7 @@ def timelines(runs: Sequence[Measured]) -> list[Timeline]:
     return sorted(found, key=lambda timeline: (-timeline.runs, timeline.machine))
 
 
-def _by_memory(runs: Sequence[Measured], places: Sequence[int]) -> Iterable[tuple[int | None, list[int]]]:
+def _by_memory(runs: Sequence[ArchivedRun], places: Sequence[int]) -> Iterable[tuple[int | None, list[int]]]:
     """Parts of the runs with as good as the same memory, and its GiB; those that do not tell it are one part."""
     yield from ((None, own) for own in [[place for place in places if runs[place].memory_bytes is None]] if own)
     told = sorted((memory, place) for place in places if (memory := runs[place].memory_bytes) is not None)
@@ -88,7 +88,7 @@ def _by_memory(runs: Sequence[Measured], places: Sequence[int]) -> Iterable[tupl
         yield round(told[-1][0] / 2**30), sorted(part)
 
 
-def _versions(runs: Sequence[Measured], places: Sequence[int]) -> list[Version]:
+def _versions(runs: Sequence[ArchivedRun], places: Sequence[int]) -> list[Version]:
     """Those of one machine in their order."""
     of_version: dict[tuple[str, str], list[int]] = {}
     for place in places:
@@ -113,6 +113,6 @@ def _versions(runs: Sequence[Measured], places: Sequence[int]) -> list[Version]:
     ]
 
 
-def _at(runs: Sequence[Measured], places: Sequence[int]) -> datetime:
+def _at(runs: Sequence[ArchivedRun], places: Sequence[int]) -> datetime:
     committed = [time for place in places if (time := runs[place].committed_at) is not None]
     return min(committed or [runs[place].measured_at for place in places])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from upbench.errors import UsageError
-from upbench.history.archive import LATENCY, LEVEL, Archive, Measured
+from upbench.history.archive import LATENCY, LEVEL, Archive, ArchivedRun
 from upbench.history.timeline import Timeline, timelines
 from upbench.records.comparison import EXACT
 
@@ -95,7 +95,7 @@ def tracks(archive: Archive, wanted: Wanted) -> tuple[list[Timeline], list[Track
     return lines, found
 
 
-def _since(runs: Sequence[Measured], lines: list[Timeline], since: str | None) -> list[Timeline]:
+def _since(runs: Sequence[ArchivedRun], lines: list[Timeline], since: str | None) -> list[Timeline]:
     """The timelines from a day or a commit on."""
     if since is None:
         return lines

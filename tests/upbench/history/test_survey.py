@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from docs.change_point_methods import simulated
 from tests.upbench.history.archives import Made, Plant, write_archive
 from upbench.errors import UsageError
 from upbench.history.archive import read_archive
 from upbench.history.survey import History, survey
 from upbench.history.tracks import TIMES_CONTROL, Wanted
+
+RESULTS = Path(__file__).parents[3] / "results"
 
 FIVE = (
     Plant(2, 30, 0.12),
@@ -99,6 +104,26 @@ def test_seconds_stand_where_a_run_has_no_control(tmp_path: Path) -> None:
     (latency, *_) = history(tmp_path, cases=(made.cases[0],)).series
     assert latency.track.unit == "s"
     assert latency.track.values.max() < 1
+
+
+def test_other_suites_have_a_history_of_their_medians(tmp_path: Path) -> None:
+    values, versions = simulated(np.random.default_rng(10), commits=80, steps={50: 0.2})
+    for number, (value, version) in enumerate(zip(values, versions, strict=True)):
+        document = {
+            "machine_info": {"node": "ci", "cpu": {"brand_raw": "Other CPU", "count": 4}},
+            "commit_info": {"id": f"{version:040x}", "time": f"2026-03-{1 + version // 24:02}T{version % 24:02}:00:00"},
+            "benchmarks": [{"name": "a", "fullname": "t.py::a", "stats": {"median": float(np.exp(value))}}],
+            "datetime": f"2026-04-01T00:{number // 60:02}:{number % 60:02}",
+        }
+        (tmp_path / f"{number}.json").write_text(json.dumps(document))
+    assert happenings(history(tmp_path)) == {("t.py::a", "latency", f"{50:040x}")}
+
+
+def test_the_committed_runs_are_read() -> None:
+    told = history(RESULTS)
+    assert sum(line.runs for line in told.timelines) == 5
+    others = {"gate_trial.json", "quality.json", "rewritten_networks.json", "sweep_trial.json"}
+    assert {file.name for file, _ in told.archive.skipped} == others
 
 
 def test_a_drift_is_told_apart_from_changes(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from upbench.history.archive import Measured
+from upbench.history.archive import ArchivedRun
 from upbench.history.timeline import timelines
 
 EPOCH = datetime(2026, 1, 1, tzinfo=UTC)
@@ -24,10 +24,10 @@ def run(
     memory: float | None = None,
     dirty: bool = False,
     source: str = "",
-) -> Measured:
+) -> ArchivedRun:
     committed = None if committed_h is None else EPOCH + timedelta(hours=committed_h)
     measured = EPOCH + timedelta(hours=measured_h)
-    return Measured(Path(file), hardware, "Some CPU", memory, commit, dirty, source, committed, measured, {})
+    return ArchivedRun(Path(file), hardware, "Some CPU", memory, commit, dirty, source, committed, measured, {})
 
 
 RUNS = st.lists(
@@ -42,11 +42,11 @@ RUNS = st.lists(
     ),
     min_size=1,
     max_size=40,
-).map(lambda runs: [Measured(Path(str(at)), *list(vars(each).values())[1:]) for at, each in enumerate(runs)])
+).map(lambda runs: [ArchivedRun(Path(str(at)), *list(vars(each).values())[1:]) for at, each in enumerate(runs)])
 
 
 @given(RUNS)
-def test_every_run_is_in_one_version_of_its_machine_and_versions_are_in_order(runs: list[Measured]) -> None:
+def test_every_run_is_in_one_version_of_its_machine_and_versions_are_in_order(runs: list[ArchivedRun]) -> None:
     lines = timelines(runs)
     placed = [place for line in lines for version in line.versions for place in version.runs]
     assert sorted(placed) == list(range(len(runs)))
@@ -64,8 +64,8 @@ def test_every_run_is_in_one_version_of_its_machine_and_versions_are_in_order(ru
 
 
 @given(RUNS, st.randoms(use_true_random=False))
-def test_the_order_of_files_does_not_matter(runs: list[Measured], chance: random.Random) -> None:
-    def told(runs: list[Measured]) -> list[object]:
+def test_the_order_of_files_does_not_matter(runs: list[ArchivedRun], chance: random.Random) -> None:
+    def told(runs: list[ArchivedRun]) -> list[object]:
         return [
             (
                 line.machine,
