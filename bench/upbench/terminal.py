@@ -22,7 +22,7 @@ class PlainConsole(Console):
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"highlight": False, "markup": False, "emoji": False} | settings)
 
-    def render_str(self, text: str, **settings: Any) -> Text:  # type: ignore[override]  # its settings as they are
+    def render_str(self, text: str, **settings: Any) -> Text:
         """Take text for what will be seen of it, also where it is measured to find room for it."""
         return super().render_str(visible(text), **settings)
 
