@@ -41,6 +41,13 @@ def test_a_slow_drift_is_no_change() -> None:
     assert found(values + 0.15 * versions / versions.max(), versions) == []
 
 
+def test_a_machine_that_wanders_makes_hardly_a_change() -> None:
+    # Among all runs nearby its slope is as large as the smallest change that is named: seven of them without a look at
+    # the nearest.
+    random = np.random.default_rng(11)
+    assert sum(len(found(*simulated(random, noise=0.01, drift=0.03))) for _ in range(20)) <= 1
+
+
 def test_single_runs_that_were_disturbed_are_no_change() -> None:
     values, versions = simulated(np.random.default_rng(5), noise=0.01)
     values[[40, 41, 90]] += 0.5
