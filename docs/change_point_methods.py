@@ -105,7 +105,6 @@ METHODS: dict[str, Method] = {
     "Apache Otava, p < 1e-6": alone(partial(otava_proposals, max_pvalue=1e-6)),
     "Apache Otava, confirmed": confirmed(otava_proposals),
     "ruptures, means": alone(mean_proposals),
-    "ruptures, means, confirmed": confirmed(mean_proposals),
     "ruptures, kernel": alone(kernel_proposals),
     "ruptures, kernel, confirmed": confirmed(kernel_proposals),
     "scikit-learn, tree": alone(tree_proposals),

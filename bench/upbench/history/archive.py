@@ -177,11 +177,11 @@ def read_archive(folder: Path) -> Archive:
         try:
             found.append(_read(file, known))
         except OSError as error:
-            skipped.append((file, error.strerror or str(error)))
+            skipped.append((file, plain(error.strerror or str(error))))
         except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-            skipped.append((file, " ".join(str(error).split())[:200]))
+            skipped.append((file, plain(" ".join(str(error).split()))[:200]))
     if not found:
-        first = f": {skipped[0][0]} is none ({skipped[0][1]})" if skipped else ""
+        first = f": {plain(str(skipped[0][0]))} is none ({skipped[0][1]})" if skipped else ""
         raise HistoryError(f"{folder} holds no runs{first}.")
     found.sort(key=lambda each: (each[0].measured_at, each[0].file))
     kept, copies = _without_copies(found)
@@ -190,6 +190,15 @@ def read_archive(folder: Path) -> Archive:
         _frame([rows for _, rows, _ in kept], COLUMNS),
         _frame([rows for _, _, rows in kept], ("control", LATENCY)),
         tuple(sorted(skipped + copies)),
+    )
+
+
+def plain(text: str) -> str:
+    """Without what would move a terminal's cursor, and without bytes of a file's name that are no text."""
+    return (
+        text
+        if text.isprintable()
+        else "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
     )
 
 
@@ -219,15 +228,17 @@ def _measured(file: Path, document: _Document) -> ArchivedRun:
     return ArchivedRun(
         file=file,
         hardware=hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()[:8],
-        machine_text=f"{info.get('cpu') or 'unknown processor'}, {info.get('usable_cores') or '?'} cores"
-        + (f", {allocator} allocator" if allocator not in (None, "pinned") else ""),
+        machine_text=plain(
+            f"{info.get('cpu') or 'unknown processor'}, {info.get('usable_cores') or '?'} cores"
+            + (f", {allocator} allocator" if allocator not in (None, "pinned") else "")
+        ),
         memory_bytes=float(memory) if isinstance(memory, int | float) else None,
-        commit=(commit.id or "") if committed else "",
+        commit=plain(commit.id or "") if committed else "",
         dirty=commit.dirty,
         source=ours.source if ours else "",
         committed_at=_time(commit.time) if committed and commit.time else None,
         measured_at=_time(document.datetime),
-        software=dict(_software(info, ours)),
+        software={plain(name): plain(version) for name, version in _software(info, ours)},
     )
 
 
@@ -240,10 +251,10 @@ def _time(text: str) -> datetime:
 def _row(benchmark: _Benchmark, ours: bool, known: dict[str, str]) -> Row:
     figures = _FIGURES.decode(benchmark.extra_info) if ours else _Figures()
     if figures.upsampler is None:
-        name = benchmark.fullname
+        name = plain(benchmark.fullname)
         return known.setdefault(name, name), None, benchmark.stats.median, None, *[None] * len(EXACT)
     # In pytest the name is the test's, in a sweep the case's; the parameter is the case's in both.
-    name = benchmark.param if isinstance(benchmark.param, str) else benchmark.name
+    name = plain(benchmark.param if isinstance(benchmark.param, str) else benchmark.name)
     control = _control_of(figures)
     levels = figures.launch_levels
     return (
@@ -256,7 +267,7 @@ def _row(benchmark: _Benchmark, ours: bool, known: dict[str, str]) -> Row:
 
 
 def _control_of(each: _Figures | _Control) -> str:
-    return f"{each.device}, {each.threads} thread{'' if each.threads == 1 else 's'}"
+    return plain(f"{each.device}, {each.threads} thread{'' if each.threads == 1 else 's'}")
 
 
 def _middle(levels: list[float]) -> float:

@@ -28,6 +28,12 @@ Proposing = Callable[[Floats, float], Sequence[int]]
 NEARBY = 40
 """Runs on each side that are compared."""
 
+NEAREST = 10
+"""Runs on each side among which a step is as large as among all of them, and a slope is not."""
+
+LEFT_OF_A_STEP = 0.65
+"""Share of a shift that is left among the nearest runs; of a slope, a quarter is."""
+
 GAIN = 2.0
 """Of a split that is proposed: times the logarithm of the number of runs, in squared standard deviations."""
 
@@ -109,7 +115,11 @@ def change_points(
     while kept:
         kept = _moved(series, kept)
         found = [series.judged(*sides) for sides in _sides(kept, len(values))]
-        failing = [point for point in found if point.p_value > level or _size(point) < log(1 + least)]
+        failing = [
+            point
+            for point, (low, _, high) in zip(found, _sides(kept, len(values)), strict=True)
+            if point.p_value > level or _size(point) < log(1 + least) or not series.is_step(point, low, high)
+        ]
         if not failing:
             return found
         # One at a time: what is left has more runs on its side.
@@ -169,6 +179,13 @@ class _Series:
         if (low, place, high) not in self._judged:
             self._judged[low, place, high] = self._judge(low, place, high)
         return self._judged[low, place, high]
+
+    def is_step(self, point: ChangePoint, low: int, high: int) -> bool:
+        """Whether the shift is there at once, and does not come with a slope."""
+        before = self.values[max(low, point.run - NEAREST) : point.run]
+        after = self.values[point.run : min(high, point.run + NEAREST)]
+        near = log(shift_between(before, after).estimate)
+        return near / log(point.shift.estimate) >= LEFT_OF_A_STEP
 
     def _find(self, low: int, high: int) -> tuple[int, int, int]:
         first, last = np.searchsorted(self.starts, [low, high], side="left")

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from upbench.errors import UsageError
-from upbench.history.archive import LATENCY
+from upbench.history.archive import LATENCY, plain
 from upbench.history.survey import Happening, History, TrackHistory
 from upbench.history.tracks import CONTROL
 from upbench.records.record import write_whole
@@ -106,7 +106,7 @@ def figures(history: History) -> pd.DataFrame:
     of_runs = pd.DataFrame(
         {
             "run": places,
-            "file": [str(runs[place].file) for place in places],
+            "file": [plain(str(runs[place].file)) for place in places],
             "machine": [machine[place] for place in places],
             "version": [version[place] for place in places],
             "commit": [runs[place].commit for place in places],

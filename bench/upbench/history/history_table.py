@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
+from upbench.history.archive import plain
 from upbench.history.survey import Happening, History, TrackHistory, percent
 from upbench.history.timeline import Timeline
 from upbench.history.tracks import CONTROL, TIMES_CONTROL
@@ -55,7 +56,7 @@ def surroundings(history: History) -> list[str]:
     """What is to be known of the whole: files left out, and how sure it is."""
     lines = []
     if skipped := history.archive.skipped:
-        named = "; ".join(f"{file}: {reason}" for file, reason in skipped[:MOST_NAMED])
+        named = "; ".join(f"{plain(str(file))}: {reason}" for file, reason in skipped[:MOST_NAMED])
         more = f"; and {len(skipped) - MOST_NAMED} more" if len(skipped) > MOST_NAMED else ""
         lines.append(f"Left out: {_count(len(skipped), 'file')} ({named}{more}).")
     if history.places:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.upbench.history.archives import LAUNCHES, write_archive
@@ -152,6 +152,7 @@ JSON = st.recursive(
 )
 
 
+@settings(max_examples=40)
 @given(key=st.sampled_from(sorted(foreign())), value=JSON, ours=JSON)
 def test_no_file_brings_it_down(key: str, value: Any, ours: Any, tmp_path_factory: pytest.TempPathFactory) -> None:
     folder = tmp_path_factory.mktemp("hostile")

@@ -41,6 +41,12 @@ def test_a_slow_drift_is_no_change() -> None:
     assert found(values + 0.15 * versions / versions.max(), versions) == []
 
 
+def test_a_machine_that_wanders_makes_hardly_a_change() -> None:
+    # Its slope is as large as the smallest change that is named; without a look at the nearest runs there are 34.
+    random = np.random.default_rng(13)
+    assert sum(len(found(*simulated(random, noise=0.01, drift=0.03))) for _ in range(60)) <= 6
+
+
 def test_single_runs_that_were_disturbed_are_no_change() -> None:
     values, versions = simulated(np.random.default_rng(5), noise=0.01)
     values[[40, 41, 90]] += 0.5

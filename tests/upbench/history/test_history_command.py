@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.machinery import BuiltinImporter
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,13 +18,15 @@ import pytest
 from pandas.testing import assert_frame_equal
 from rich.console import Console
 
+from docs.change_point_methods import METHODS
 from tests.upbench.history.archives import Made, Plant, write_archive
 from upbench import cli
 from upbench.cli import console
+from upbench.cli.history_command import QuantityChoice
 from upbench.history.archive import read_archive
 from upbench.history.history_export import figures, write_parquet
 from upbench.history.survey import survey
-from upbench.history.tracks import Wanted
+from upbench.history.tracks import QUANTITIES, Wanted
 
 PAGE = Path(__file__).parents[3] / "docs" / "history.md"
 
@@ -131,6 +135,39 @@ def test_a_mistake_is_one_sentence(
     assert done.returncode == code
     assert sentence in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
+
+
+def test_what_a_file_says_moves_no_terminal(tmp_path: Path, upbench: Here) -> None:
+    document = {
+        "machine_info": {"cpu": {"brand_raw": "\x1b[2J"}},
+        "commit_info": {"id": "\x1b[2J", "time": "2026-03-01"},
+        "benchmarks": [{"name": "", "fullname": "\x1b[2J", "stats": {"median": 1.0}}],
+        "datetime": "2026-03-01",
+    }
+    (tmp_path / "a.json").write_text(json.dumps(document))
+    Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b.json")).write_text("{}")
+    done = upbench("history", tmp_path, "--json", tmp_path / "out" / "a.json")
+    assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", False)
+    assert "Left out: 1 file" in done.stdout
+
+
+def test_without_pyarrow_it_says_what_to_install(
+    made: Made, tmp_path: Path, upbench: Here, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    upbench("history", made.folder)
+    monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
+    monkeypatch.setattr(sys, "meta_path", [BuiltinImporter])
+    done = upbench("history", made.folder, "--parquet", tmp_path / "a.parquet")
+    assert (done.returncode, "pip install 'upsample-bench[parquet]'" in done.stderr) == (2, True)
+
+
+def test_every_quantity_can_be_chosen() -> None:
+    assert tuple(QuantityChoice) == QUANTITIES
+
+
+def test_the_page_has_a_row_for_each_method_that_was_tried() -> None:
+    rows = [line.split("|")[1].strip() for line in PAGE.read_text().splitlines() if line.startswith("| ")]
+    assert rows[1:] == list(METHODS)
 
 
 def test_help_has_an_example(upbench: Here) -> None:
