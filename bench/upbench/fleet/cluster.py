@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import socket
 import tempfile
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -35,6 +36,9 @@ OF_A_LOCAL_CLUSTER = {
     # There is nobody here to whom metrics would be of use.
     "RAY_enable_metrics_collection": "0",
 }
+CONNECT_S = 10.0
+"""Allowed for the first node of a cluster to answer at all."""
+
 STORE_BYTES = 100 << 20
 """Of Ray's object store; answers are some kilobytes, and taken at once."""
 
@@ -121,9 +125,10 @@ class Cluster:
                     f"got {self.address!r}."
                 )
             try:
+                _check_that_somebody_answers(self.address)
                 with _environment({"RAY_USAGE_STATS_ENABLED": "0"}):
                     self._ray.init(address=self.address, **shared)
-            except (ConnectionError, ValueError, RuntimeError, OSError) as error:
+            except (OSError, OverflowError, RuntimeError, ValueError) as error:
                 raise UsageError(
                     f"there is no Ray cluster at {self.address} that this machine is part of ({_in_short(error)}); "
                     f"start its first node with: ray start --head --resources='{{\"{RESOURCE}\": 1}}'"
@@ -227,6 +232,13 @@ def _imported() -> Any:
     if hasattr(ray._private.worker, "print_to_stdstream"):
         ray._private.worker.print_to_stdstream = lambda *_, **__: None
     return ray
+
+
+def _check_that_somebody_answers(address: str) -> None:
+    """Ray itself tries for minutes, and tells of each time."""
+    host, _, port = address.rpartition(":")
+    if port.isdigit():
+        socket.create_connection((host.strip("[]"), int(port)), timeout=CONNECT_S).close()
 
 
 def _node(told: Mapping[str, Any]) -> Node:

@@ -203,10 +203,19 @@ class Dispatch:
         lines, self._lines = self._lines, []
         self._ledger.write(lines)
         if lines and not beginning:
-            elapsed_s, left = time.monotonic() - self._start, self._left()
-            done = self._left_before - left
-            left_s = elapsed_s * left / done if done else max(1.0, self._guess_s - elapsed_s)
-            self._watcher.advance(elapsed_s, left_s, f"{lines[-1]['of']} on {len(self._members)} nodes")
+            elapsed_s = time.monotonic() - self._start
+            doing = f"{lines[-1]['of']}, nodes: {len(self._members)}"
+            self._watcher.advance(elapsed_s, self._left_s(elapsed_s), doing)
+
+    def _left_s(self, elapsed_s: float) -> float:
+        """Seconds that the sweep still needs: a question that is being measured counts as half done."""
+        left = self._left()
+        done = self._left_before - left
+        in_hand = sum(member.label is not None for member in self._members.values()) / 2
+        if done + in_hand == 0:
+            return 0.0 if left == 0 else self._guess_s
+        seen_s = elapsed_s * (left - in_hand) / (done + in_hand)
+        return seen_s if done else max(seen_s, self._guess_s - elapsed_s)
 
     def _meet(self, post: Post, answer: Mapping[str, Any], beginning: bool) -> None:
         """What a node says of itself; it is a member when it has said all and may be one."""

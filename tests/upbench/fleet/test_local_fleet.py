@@ -72,7 +72,7 @@ def test_options_of_a_fleet_that_make_no_sense_are_wrong_usage(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nowhere"])
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.0.0.1:99999", "ray://127.0.0.1:1", "nowhere"])
 def test_an_address_without_a_cluster_is_one_sentence(address: str, tmp_path: Path) -> None:
     pytest.importorskip("ray")
     result = upbench("run", *ONE_QUESTION, "--fleet", address, "--output", tmp_path / "out.json")
