@@ -276,7 +276,7 @@ def test_what_is_said_of_quality_is_what_the_networks_showed() -> None:
 
 
 def test_the_readme_is_read_in_one_sitting() -> None:
-    assert len(README.splitlines()) <= 165
+    assert len(README.splitlines()) <= 170
 
 
 def test_the_gates_figures_are_those_of_its_trial() -> None:
