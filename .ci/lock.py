@@ -39,10 +39,7 @@ def main() -> None:
         # What is installed from the tree is no version of anything, and a local version is one of a build.
         pins = re.sub(r"\+[\w.]+$", "", made.read_text(), flags=re.MULTILINE)
     if found := CUDA.findall(pins):
-        raise SystemExit(
-            f"CUDA would be installed ({found[0]}…): pip must find torch's CPU build, as with "
-            "PIP_EXTRA_INDEX_URL=https://download.pytorch.org/whl/cpu."
-        )
+        raise SystemExit(f"CUDA would be installed ({found[0]}…): let pip find torch's CPU build.")
     kept = [line for line in pins.splitlines() if line and not line.startswith(("#", "upsample-bench"))]
     LOCK.write_text(HEADER + "\n".join(sorted(kept, key=str.lower)) + "\n")
     print(f"{LOCK.name}: {len(kept)} versions")

@@ -153,11 +153,10 @@ def test_an_ini_option_of_ones_own_is_read_as_it_is(pytester: pytest.Pytester) -
     pytester.runpytest_subprocess("--benchmark").assert_outcomes(passed=2, skipped=2)
 
 
-@pytest.mark.parametrize("paths", ["[5]", "5", '"an open \\"quote"', "{a = 1}"])
 def test_an_ini_option_that_names_no_paths_is_a_usage_error_for_whoever_asks_for_them(
-    paths: str, pytester: pytest.Pytester
+    pytester: pytest.Pytester,
 ) -> None:
-    pytester.makepyprojecttoml(f"[tool.pytest.ini_options]\nbenchmark_paths = {paths}")
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\nbenchmark_paths = [5]")
     pytester.makepyfile(THEIRS)
     pytester.runpytest_subprocess().assert_outcomes(passed=2)
     result = pytester.runpytest_subprocess("--benchmark")

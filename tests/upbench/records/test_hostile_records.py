@@ -39,7 +39,7 @@ from upbench.report.tables import answers_table, results_table
 
 ROOT = Path(__file__).parents[3]
 SOME = settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
-MANY = settings(SOME, max_examples=1500)
+MANY = settings(SOME, max_examples=600)
 
 
 def as_document(write: Callable[[Any, Path], None], made: Any, folder: Path) -> Any:
