@@ -56,7 +56,7 @@ def test_a_case_that_hangs_ends_with_the_sweep_that_is_killed(place: Place) -> N
     assert len(place.processes()) >= 3
     kill(process)
     until(lambda: not place.processes(), 5)
-    result = place.sweep(*modules("Hanging"), "--resume", "--timeout", "4")
+    result = place.sweep(*modules("Hanging"), "--resume", "--timeout", "10")
     assert result.returncode == 2
     assert "belongs to another sweep: its settings differs" in result.stderr
     assert [path for path in place.left_behind() if path.endswith(".tmp")] == []
@@ -78,7 +78,7 @@ def test_a_second_sweep_with_the_same_output_is_told_so(place: Place) -> None:
 
 @shows("suspended")
 def test_a_sweep_that_was_stopped_takes_no_case_for_one_that_hangs(place: Place) -> None:
-    process = place.start_sweep("--timeout", "4")
+    process = place.start_sweep("--timeout", "10")
     for count in (2, 7):
         place.wait_for_lines(count)
         stopped = place.processes()
@@ -87,7 +87,7 @@ def test_a_sweep_that_was_stopped_takes_no_case_for_one_that_hangs(place: Place)
                 with suppress(psutil.NoSuchProcess):
                     each.send_signal(number)
             if number == signal.SIGSTOP:
-                time.sleep(8)
+                time.sleep(15)
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert {record.outcome for record in read_run(place.output).records} <= {"ok", "unstable"}, stdout
