@@ -54,7 +54,7 @@ def test_a_comparison_killed_again_and_again_has_the_figures_of_one_that_was_not
         with suppress(ProcessLookupError):
             kill(process)
         # A training takes no look at anybody for minutes.
-        until(lambda: not place.processes(), 5)
+        until(lambda: not place.processes(), 30)
         if place.output.exists():
             break
         now = place.lines()
