@@ -40,6 +40,9 @@ QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
 OWN_MODULES = {"PYTHONSAFEPATH": "1"}
 """Keeps the current folder, in which somebody may have an ``upsample`` of his own, out of the server's imports."""
 
+QUIET_TRACKER = "ignore:resource_tracker"
+"""For Python's warnings: of shared memory that a case has left, which is removed, a user need not be told."""
+
 START_S = 120.0
 """Allowed for the server's imports."""
 
@@ -275,7 +278,8 @@ class Isolation:
 
     def _start(self, process: BaseProcess) -> None:
         """Start a process; the server that forks it starts with the environment of this moment, if it does not run."""
-        environment = QUIET_PROFILER | OWN_MODULES | scratch.environment() | self._environment
+        warnings = {"PYTHONWARNINGS": ",".join(filter(None, [os.environ.get("PYTHONWARNINGS"), QUIET_TRACKER]))}
+        environment = QUIET_PROFILER | OWN_MODULES | warnings | scratch.environment() | self._environment
         with _interrupts_held(), _environment(environment), _main_module_hidden(), scratch.made_there():
             try:
                 for pause_s in [AGAIN_S] * (STARTS - 1):

@@ -136,6 +136,9 @@ def check_kept(output: Path, lines: Sequence[str]) -> None:
 
 
 def kill(process: subprocess.Popen[str]) -> None:
-    """End a process as the kernel would, and read what it has said, without waiting for those that it has started."""
+    """End a process as the kernel would, without waiting for those that it has started and that hold its pipes open."""
     process.send_signal(signal.SIGKILL)
     process.wait()
+    for pipe in (process.stdout, process.stderr):
+        if pipe is not None:
+            pipe.close()

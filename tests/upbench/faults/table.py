@@ -84,7 +84,7 @@ FAULTS = {
     "Growing": Fault(
         "a case",
         "leaks until it has no more",
-        "keeps 256 MB of each call, in a sweep with RLIMIT_DATA of 6 GB",
+        "keeps 256 MB of each call, in a sweep with RLIMIT_DATA of 2 GB",
         OTHERS,
         "out_of_memory: …:Growing-…: …can't allocate memory…",
     ),
@@ -93,7 +93,7 @@ FAULTS = {
         "hangs, holding Python's lock",
         "waits in C for ten minutes",
         OTHERS + " It is ended after --timeout.",
-        "timeout: …:Hanging-…: no answer within 4 s",
+        "timeout: …:Hanging-…: no answer within 10 s",
     ),
     "NotANumber": Fault(
         "a case",
@@ -215,7 +215,7 @@ FAULTS = {
     "suspended": Fault(
         "the sweep",
         "is stopped with all its processes for longer than --timeout",
-        "SIGSTOP to all of them, and SIGCONT after 8 s, with --timeout 4",
+        "SIGSTOP to all of them, and SIGCONT after 15 s, with --timeout 10",
         "No case is taken for one that hangs: the time in which the sweep stood still is not counted.",
         NOTHING,
     ),

