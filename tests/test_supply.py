@@ -65,7 +65,8 @@ def test_the_lock_has_what_is_needed_in_turn() -> None:
 def test_the_oldest_versions_that_are_tried_are_those_that_are_promised() -> None:
     oldest = pins("constraints-minimal.txt")
     extras = PROJECT["project"]["optional-dependencies"]
-    for each in requirements(PROJECT["project"]["dependencies"], extras["onnx"], extras["openvino"]):
+    ours = [extras[name] for name in ("onnx", "openvino", "parquet", "ray")]
+    for each in requirements(PROJECT["project"]["dependencies"], *ours):
         (bound,) = each.specifier
         assert bound.operator == ">="
         if each.name != "torch":
