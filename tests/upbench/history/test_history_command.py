@@ -16,7 +16,6 @@ from typing import NamedTuple
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
-from rich.console import Console
 
 from docs.change_point_methods import METHODS
 from tests.upbench.history.archives import Made, Plant, write_archive
@@ -27,6 +26,7 @@ from upbench.history.archive import read_archive
 from upbench.history.history_export import figures, write_parquet
 from upbench.history.survey import survey
 from upbench.history.tracks import QUANTITIES, Wanted
+from upbench.terminal import PlainConsole
 
 PAGE = Path(__file__).parents[3] / "docs" / "history.md"
 
@@ -58,8 +58,8 @@ def upbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str])
     def run(*arguments: str | Path, cwd: Path | None = None) -> Done:
         with monkeypatch.context() as patch:
             patch.setattr(sys, "argv", ["upbench", *map(str, arguments)])
-            patch.setattr(console, "output", Console(width=300, highlight=False))
-            patch.setattr(console, "errors", Console(width=300, highlight=False, stderr=True))
+            patch.setattr(console, "output", PlainConsole(width=300))
+            patch.setattr(console, "errors", PlainConsole(width=300, stderr=True))
             patch.setenv("COLUMNS", "300")
             if cwd is not None:
                 patch.chdir(cwd)
