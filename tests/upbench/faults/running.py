@@ -28,6 +28,9 @@ SOON = ("--time-limit", "1")
 LONGEST_S = 120.0
 SHARED_MEMORY = Path("/dev/shm")
 
+OF_ONNX_RUNTIME = ".ses"
+"""It keeps such a file among the temporary ones, from process to process."""
+
 
 def modules(*names: str) -> tuple[str, ...]:
     """Options for misbehaving upsamplers."""
@@ -95,7 +98,7 @@ class Place:
         """What a command should not have left: processes, temporary files, shared memory."""
         return [
             *(f"{process.pid} {process.name()}" for process in self.processes()),
-            *(str(path) for path in self.temporary.iterdir()),
+            *(str(path) for path in self.temporary.iterdir() if path.name != OF_ONNX_RUNTIME),
             *sorted(set(os.listdir(SHARED_MEMORY)) - self.shared_before),
         ]
 

@@ -70,10 +70,13 @@ def test_a_case_that_hangs_ends_with_the_sweep_that_is_killed(place: Place) -> N
 def test_a_second_sweep_with_the_same_output_is_told_so(place: Place) -> None:
     process = place.start_sweep()
     place.wait_for_lines(2)
+    # It might have ended before the second one has begun.
+    process.send_signal(signal.SIGSTOP)
     for options in ((), ("--resume",)):
         second = place.sweep(*options)
         assert (second.returncode, second.stderr.count("\n")) == (2, 1)
         assert FAULTS["two at once"].is_read_in(second.stderr)
+    process.send_signal(signal.SIGCONT)
     _, stderr = process.communicate(timeout=300)
     assert process.returncode == 0, stderr
     assert all(record.measured for record in read_run(place.output).records)
