@@ -12,22 +12,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 import upsample
+from tests.upbench.commands import Here
 from tests.upbench.synthetic import case, measured, run_of, small_run
 from tests.upbench.synthetic_quality import quality_run
-from upbench import cli
-from upbench.cli import console
 from upbench.records import compact
 from upbench.records.quality_run import write_quality
 from upbench.records.record import read_run, write_run
 from upbench.sweep.journal import Journal
-from upbench.terminal import PlainConsole
 
 TINY = [
     "--upsampler",
@@ -43,8 +40,6 @@ TINY = [
 ]
 
 
-Here = Callable[..., subprocess.CompletedProcess[str]]
-
 OWN = Path(__file__).with_name("own_upsamplers.py")
 
 
@@ -54,34 +49,6 @@ def upbench(
     command = [sys.executable, "-m", "upbench", *map(str, arguments)]
     variables = os.environ | {"COLUMNS": "300"} | (environment or {})
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=cwd, env=variables)
-
-
-@pytest.fixture
-def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Iterator[Here]:
-    """The same in this process, which has imported torch and started the server of workers already."""
-
-    def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:
-        command = ["upbench", *map(str, arguments)]
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", command)
-            patch.setattr(sys, "path", list(sys.path))
-            patch.setattr(console, "output", PlainConsole(width=300))
-            patch.setattr(console, "errors", PlainConsole(width=300, stderr=True))
-            patch.setenv("COLUMNS", "300")
-            patch.delitem(sys.modules, "mine", raising=False)
-            if cwd is not None:
-                patch.chdir(cwd)
-            try:
-                cli.main()
-                code = 0
-            except SystemExit as end:
-                code = int(end.code or 0)
-        printed = capsys.readouterr()
-        return subprocess.CompletedProcess(command, code, printed.out, printed.err)
-
-    before = signal.getsignal(signal.SIGTERM)
-    yield run
-    signal.signal(signal.SIGTERM, before)
 
 
 class Tiny(NamedTuple):

@@ -8,25 +8,21 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable
 from importlib.machinery import BuiltinImporter
 from pathlib import Path
-from typing import NamedTuple
 
 import pandas as pd
 import pytest
 from pandas.testing import assert_frame_equal
 
 from docs.change_point_methods import METHODS
+from tests.upbench.commands import Here
 from tests.upbench.history.archives import Made, Plant, write_archive
-from upbench import cli
-from upbench.cli import console
 from upbench.cli.history_command import QuantityChoice
 from upbench.history.archive import read_archive
 from upbench.history.history_export import figures, write_parquet
 from upbench.history.survey import survey
 from upbench.history.tracks import QUANTITIES, Wanted
-from upbench.terminal import PlainConsole
 
 PAGE = Path(__file__).parents[3] / "docs" / "history.md"
 
@@ -40,41 +36,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Made:
     return made
 
 
-class Done(NamedTuple):
-    """What a command left."""
-
-    returncode: int
-    stdout: str
-    stderr: str
-
-
-Here = Callable[..., Done]
-
-
-@pytest.fixture
-def upbench(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Here:
-    """The command in this process, which has imported what takes seconds."""
-
-    def run(*arguments: str | Path, cwd: Path | None = None) -> Done:
-        with monkeypatch.context() as patch:
-            patch.setattr(sys, "argv", ["upbench", *map(str, arguments)])
-            patch.setattr(console, "output", PlainConsole(width=300))
-            patch.setattr(console, "errors", PlainConsole(width=300, stderr=True))
-            patch.setenv("COLUMNS", "300")
-            if cwd is not None:
-                patch.chdir(cwd)
-            try:
-                cli.main()
-                code = 0
-            except SystemExit as end:
-                code = int(end.code or 0)
-        return Done(code, *capsys.readouterr())
-
-    return run
-
-
-def test_the_table_names_commit_case_size_and_what_else_changed(made: Made, upbench: Here) -> None:
-    done = upbench("history", made.folder)
+def test_the_table_names_commit_case_size_and_what_else_changed(made: Made, here: Here) -> None:
+    done = here("history", made.folder)
     assert (done.returncode, done.stderr) == (0, "")
     assert re.match(r"Test CPU, 2 cores, 8 GiB \(\w+-8\): \d+ runs of 60 versions, ", done.stdout)
     row = next(line for line in done.stdout.splitlines() if made.commits[20][:9] in line)
@@ -87,7 +50,7 @@ def test_the_table_names_commit_case_size_and_what_else_changed(made: Made, upbe
     assert "notes.json: Object missing required field" in done.stdout
 
 
-def test_every_command_of_the_page_works(made: Made, tmp_path: Path, upbench: Here) -> None:
+def test_every_command_of_the_page_works(made: Made, tmp_path: Path, here: Here) -> None:
     pytest.importorskip("pyarrow")
     (tmp_path / "results").mkdir()
     (tmp_path / "results" / "nightly").symlink_to(made.folder)
@@ -95,7 +58,7 @@ def test_every_command_of_the_page_works(made: Made, tmp_path: Path, upbench: He
     lines = [line for block in blocks for line in block.splitlines() if line.startswith("upbench history")]
     assert len(lines) >= 4
     for line in lines:
-        done = upbench(*shlex.split(line, comments=True)[1:], cwd=tmp_path)
+        done = here(*shlex.split(line, comments=True)[1:], cwd=tmp_path)
         assert done.returncode == 0, (line, done.stderr)
     document = json.loads((tmp_path / "history.json").read_text())
     latencies = [each["changes"] for each in document["series"] if each["quantity"] == "latency"]
@@ -128,16 +91,16 @@ def test_parquet_read_back_equals_what_was_written(made: Made, tmp_path: Path) -
     ],
 )
 def test_a_mistake_is_one_sentence(
-    arguments: list[str], code: int, sentence: str, made: Made, tmp_path: Path, upbench: Here
+    arguments: list[str], code: int, sentence: str, made: Made, tmp_path: Path, here: Here
 ) -> None:
     cwd = tmp_path if arguments == ["."] else made.folder.parent
-    done = upbench("history", *arguments, cwd=cwd)
+    done = here("history", *arguments, cwd=cwd)
     assert done.returncode == code
     assert sentence in " ".join(done.stderr.split())
     assert "Traceback" not in done.stderr
 
 
-def test_what_a_file_says_moves_no_terminal(tmp_path: Path, upbench: Here) -> None:
+def test_what_a_file_says_moves_no_terminal(tmp_path: Path, here: Here) -> None:
     document = {
         "machine_info": {"cpu": {"brand_raw": "\x1b[2J"}},
         "commit_info": {"id": "\x1b[2J", "time": "2026-03-01"},
@@ -146,18 +109,18 @@ def test_what_a_file_says_moves_no_terminal(tmp_path: Path, upbench: Here) -> No
     }
     (tmp_path / "a.json").write_text(json.dumps(document))
     Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\x1b.json")).write_text("{}")
-    done = upbench("history", tmp_path, "--json", tmp_path / "out" / "a.json")
+    done = here("history", tmp_path, "--json", tmp_path / "out" / "a.json")
     assert (done.returncode, done.stderr, "\x1b" in done.stdout) == (0, "", False)
     assert "Left out: 1 file" in done.stdout
 
 
 def test_without_pyarrow_it_says_what_to_install(
-    made: Made, tmp_path: Path, upbench: Here, monkeypatch: pytest.MonkeyPatch
+    made: Made, tmp_path: Path, here: Here, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    upbench("history", made.folder)
+    here("history", made.folder)
     monkeypatch.delitem(sys.modules, "pyarrow", raising=False)
     monkeypatch.setattr(sys, "meta_path", [BuiltinImporter])
-    done = upbench("history", made.folder, "--parquet", tmp_path / "a.parquet")
+    done = here("history", made.folder, "--parquet", tmp_path / "a.parquet")
     assert (done.returncode, "pip install 'upsample-bench[parquet]'" in done.stderr) == (2, True)
 
 
@@ -170,8 +133,8 @@ def test_the_page_has_a_row_for_each_method_that_was_tried() -> None:
     assert rows[1:] == list(METHODS)
 
 
-def test_help_has_an_example(upbench: Here) -> None:
-    done = upbench("history", "--help")
+def test_help_has_an_example(here: Here) -> None:
+    done = here("history", "--help")
     assert "Example: upbench history" in " ".join(done.stdout.split())
 
 
