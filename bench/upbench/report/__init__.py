@@ -13,6 +13,7 @@ from upbench.records.quality_run import QualityRun
 from upbench.records.quality_statistics import most_telling
 from upbench.records.record import Run
 from upbench.report.charts import write_charts
+from upbench.report.choice_section import choice_section
 from upbench.report.claims import Exhibits, judge_claims
 from upbench.report.evidence import gather
 from upbench.report.exact_section import exact_forms_section
@@ -58,7 +59,7 @@ def write_report(
     output.mkdir(parents=True, exist_ok=True)
     tables = write_tables(evidence, output)
     charts = write_charts(evidence, output)
-    sections = [make(evidence, output) for make in (exact_forms_section, runtimes_section)]
+    sections = [make(evidence, output) for make in (exact_forms_section, runtimes_section, choice_section)]
     written = [section for section in sections if section is not None]
     form = form_data(runs, own.quality)
     write_page(

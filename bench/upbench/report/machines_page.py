@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import compress
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,12 @@ import pandas as pd
 
 from upbench.cases.case import Cell, scale_text
 from upbench.records.comparison import machine_differences
-from upbench.records.record import Run
-from upbench.report.evidence import CellResult, Evidence
-from upbench.report.tables import NBSP, channels_text, names_text, sureness, what_varies, write_table
+from upbench.records.record import Record, Run
+from upbench.report.choice_section import NOTE as CHOICE_NOTE
+from upbench.report.choice_section import answers, choice_table, finding, respects
+from upbench.report.evidence import Evidence
+from upbench.report.runtime_section import in_layout, with_latency
+from upbench.report.tables import channels_text, sureness, what_varies, write_table
 from upbench.wording import Message, listed, say
 
 
@@ -75,7 +79,7 @@ def folders_of(names: Sequence[str]) -> list[str]:
 def write_machines(
     machines: Sequence[MachineReport], output: Path, write_page: Callable[[dict[str, Any], Path], None]
 ) -> list[Message]:
-    """Write ``report.html`` and the table ``machines`` into ``output``; return a sentence for each machine.
+    """Write ``report.html`` and its tables into ``output``; return a sentence for each machine, and on all together.
 
     Args:
         machines: at least two, whose own reports are written.
@@ -84,7 +88,12 @@ def write_machines(
     """
     table = machines_table(machines)
     write_table(table, output, "machines")
+    changes = respects([answer for each in machines for answer in answers(each.evidence, machine=each.name)])
+    choice = choice_table(changes) if changes else None
     findings = [_finding(machine) for machine in machines]
+    if choice is not None:
+        write_table(choice, output, "choice")
+        findings.append(finding(changes))
     links = [
         {
             "name": machine.name,
@@ -94,46 +103,58 @@ def write_machines(
         }
         for machine in machines
     ]
-    write_page({"table": table, "findings": findings, "links": links}, output)
+    content = {"table": table, "choice": choice, "choice_note": CHOICE_NOTE, "findings": findings, "links": links}
+    write_page(content, output)
     return findings
 
 
 def machines_table(machines: Sequence[MachineReport]) -> pd.DataFrame:
-    """A row for each cell that any machine has measured, and for each machine who is fastest there."""
+    """A row for each question that any machine was asked: who is fastest there, on each device, in each runtime."""
     # Only for what its cells have in common: no record of one machine meets one of another.
     everything = Evidence(
         tuple(run for machine in machines for run in machine.runs),
         tuple(record for machine in machines for record in machine.evidence.records),
     )
-    results = [{result.cell: result for result in machine.evidence.results} for machine in machines]
-    cells = dict.fromkeys(cell for found in results for cell in found)
-    return pd.DataFrame([_row(cell, everything, machines, results) for cell in cells])
+    columns: dict[str, dict[Cell, Message | str]] = {}
+    for machine in machines:
+        columns |= _columns(machine)
+    asked = dict.fromkeys(question for answers in columns.values() for question in answers)
+    return pd.DataFrame(
+        [
+            {
+                "scale": f"×{scale_text(question.scale)}",
+                "channels": channels_text(question.in_channels, question.out_channels),
+                **what_varies(everything, question, apart=("runtime", "layout", "device")),
+                **{name: answers.get(question, say("not measured")) for name, answers in columns.items()},
+            }
+            for question in asked
+        ]
+    )
 
 
-def _row(
-    cell: Cell,
-    everything: Evidence,
-    machines: Sequence[MachineReport],
-    results: Sequence[dict[Cell, CellResult]],
-) -> dict[str, Message | str]:
-    fastest = {
-        machine.name: _fastest(machine.evidence, found[cell]) if cell in found else say("not measured")
-        for machine, found in zip(machines, results, strict=True)
-    }
+def _columns(machine: MachineReport) -> dict[str, dict[Cell, Message | str]]:
+    """By where somebody could run it there, the answer to each question, in whichever layout suits it best."""
+    found: dict[tuple[str, str], dict[Cell, list[Record]]] = {}
+    for record in machine.evidence.records:
+        if record.case.upsampler in machine.evidence.operators and record.outcome != "unsupported":
+            cell = record.case.cell
+            question = replace(cell.question, device=Cell.device)
+            found.setdefault((cell.device, cell.runtime), {}).setdefault(question, []).append(record)
+    several = [len({place[part] for place in found}) > 1 for part in range(2)]
     return {
-        "scale": f"×{scale_text(cell.scale)}",
-        "channels": channels_text(cell.in_channels, cell.out_channels),
-        **what_varies(everything, cell),
-        **fastest,
+        ", ".join([machine.name, *compress(place, several)]): {
+            question: _fastest(machine.evidence, records) for question, records in asked.items()
+        }
+        for place, asked in found.items()
     }
 
 
-def _fastest(evidence: Evidence, result: CellResult) -> Message | str:
-    if result.fastest is None:
+def _fastest(evidence: Evidence, records: Sequence[Record]) -> Message | str:
+    timed = [record for record in records if record.latency is not None]
+    winner = evidence.fastest(timed, lambda record: in_layout(evidence, record))
+    if winner is None:
         return say("no latency can be trusted")
-    latency = f"{result.fastest.value * 1e3:.3g}{NBSP}ms"
-    sure = sureness(result.fastest, evidence.title)
-    return say("{names}, {value} ({sure})", names=names_text(evidence, result.fastest), value=latency, sure=sure)
+    return say("{winner} ({sure})", winner=with_latency(winner), sure=sureness(winner, str))
 
 
 def _finding(machine: MachineReport) -> Message:

@@ -52,8 +52,8 @@ def runtimes_table(evidence: Evidence) -> pd.DataFrame:
         }
         for runtime in _runtimes(evidence):
             own = [record for record in records if record.case.cell.runtime == runtime]
-            winner = evidence.fastest(own, lambda record: _in_layout(evidence, record))
-            row[runtime] = "–" if winner is None else _with_latency(winner)
+            winner = evidence.fastest(own, lambda record: in_layout(evidence, record))
+            row[runtime] = "–" if winner is None else with_latency(winner)
         labels = {_in_runtime(evidence, record): _said_in_runtime(evidence, record) for record in records}
         winner = evidence.fastest(records, lambda record: _in_runtime(evidence, record))
         row["fastest of all"] = "–" if winner is None else _together(winner, labels)
@@ -82,7 +82,8 @@ def findings(evidence: Evidence) -> list[Message]:
     ]
 
 
-def _with_latency(winner: Winner) -> Message:
+def with_latency(winner: Winner) -> Message:
+    """Who is fastest, and what it takes."""
     value = f"{winner.value * 1e3:.3g}{NBSP}ms"
     return say("{names}, {value}", names=_together(winner), value=value)
 
@@ -95,14 +96,15 @@ def _together(winner: Winner, labels: Mapping[str, Message] | None = None) -> Me
 
 
 def _said_in_runtime(evidence: Evidence, record: Record) -> Message:
-    return say("{name} in {runtime}", name=_in_layout(evidence, record), runtime=record.case.cell.runtime)
+    return say("{name} in {runtime}", name=in_layout(evidence, record), runtime=record.case.cell.runtime)
 
 
 def _in_runtime(evidence: Evidence, record: Record) -> str:
     return str(_said_in_runtime(evidence, record))
 
 
-def _in_layout(evidence: Evidence, record: Record) -> str:
+def in_layout(evidence: Evidence, record: Record) -> str:
+    """What to call an upsampler whose layout somebody chose for it."""
     layout = record.case.cell.layout
     return evidence.title(record.case.upsampler) + ("" if layout == Cell.layout else f", {layout}")
 

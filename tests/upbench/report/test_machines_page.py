@@ -28,6 +28,7 @@ def test_each_machine_has_its_report_and_all_stand_beside_each_other(tmp_path: P
     assert lines == [
         "Test CPU: fastest Sub-pixel conv, one stage in 1, no significant winner in 1.",
         "Another CPU: fastest Transposed conv, k = 2s in 1, Sub-pixel conv, one stage in 1.",
+        "Another upsampler wins where one thing alone is changed: machine in 1 of 1, scale in 1 of 2 pairs of cells.",
     ]
     table = (tmp_path / "machines.md").read_text()
     assert "Test CPU" in table
@@ -39,6 +40,19 @@ def test_each_machine_has_its_report_and_all_stand_beside_each_other(tmp_path: P
     for folder in ("test-cpu", "another-cpu"):
         assert f'href="{folder}/report.html"' in page
         assert (tmp_path / folder / "report.html").exists()
+
+
+def test_each_runtime_of_a_machine_has_its_column_and_shares_the_row_of_the_question(tmp_path: Path) -> None:
+    both = [measured(case("subpixel"), FAST), measured(case("subpixel", runtime="onnx"), SLOW)]
+    write_report([small_run(), run_of(both, cpu="Another CPU")], tmp_path)
+    (row,) = (line for line in (tmp_path / "machines.md").read_text().splitlines() if "×2" in line)
+    header = (tmp_path / "machines.md").read_text().splitlines()[0]
+    names = [name.strip() for name in header.strip("|").split("|")]
+    assert names[-3:] == ["Test CPU", "Another CPU, eager", "Another CPU, onnx"]
+    assert [cell.strip().partition(" (")[0] for cell in row.strip("|").split("|")][-2:] == [
+        "Sub-pixel conv, one stage, 1\u00a0ms",
+        "Sub-pixel conv, one stage, 2\u00a0ms",
+    ]
 
 
 def test_one_machine_with_other_software_or_settings_is_still_refused(tmp_path: Path) -> None:
