@@ -17,6 +17,7 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Mapping, Sequence
+from contextlib import chdir
 from pathlib import Path
 from typing import Any
 
@@ -50,8 +51,9 @@ def rewritten(name: str, runtime: str, seconds: float) -> dict[str, Any]:
     make = ZOO[name].full
     assert make is not None
     given = example(*NETWORKS[name])
-    with tempfile.TemporaryDirectory() as folder:
-        source, output, inputs = (Path(folder, each) for each in ("network.onnx", "rewritten.onnx", "inputs.npz"))
+    # Within the folder, so that a record names files and not where they lay.
+    with tempfile.TemporaryDirectory() as folder, chdir(folder):
+        source, output, inputs = map(Path, ("network.onnx", "rewritten.onnx", "inputs.npz"))
         file = exported(make().eval(), (given,))
         source.write_bytes(file)
         np.savez(inputs, **{onnx.load_from_string(file).graph.input[0].name: given.numpy()})

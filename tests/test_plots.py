@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from importlib.metadata import version
 from pathlib import Path
 
@@ -18,6 +19,7 @@ from upbench.records.repeatability import TWINS
 from upbench.report import write_report, write_trial_report, write_twins_report
 
 ROOT = Path(__file__).parent.parent
+MEASURED = (ROOT / "docs" / "measured.md").read_text()
 REPORTS = {
     ROOT / "plots": ["reference"],
     ROOT / "plots" / "catalogue": ["catalogue"],
@@ -82,7 +84,11 @@ def test_a_committed_run_says_where_it_comes_from(run: str) -> None:
     assert committed.facts["command"].startswith(("upbench run ", "python -m bench run "))
     assert committed.commit_info["dirty"] is False
     assert committed.facts["settings"]["allocator"] == "pinned"
-    assert {record.outcome for record in committed.records} <= {"ok", "unstable", "unsupported"}
+    outcomes = Counter(record.outcome for record in committed.records)
+    assert outcomes.keys() <= {"ok", "unstable", "unsupported", "timeout"}
+    # What a busy machine did not compile in time is said beside the run's figures.
+    assert outcomes["timeout"] <= 0.02 * len(committed.records)
+    assert outcomes["timeout"] == 0 or "not compiled within two minutes" in MEASURED
 
 
 def test_the_committed_networks_were_all_trained_from_a_commit_in_less_than_an_hour_on_two_cores() -> None:

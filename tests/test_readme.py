@@ -13,6 +13,7 @@ import pytest
 from tabulate import tabulate
 
 import upsample
+from examples import rewrite_onnx_files
 from examples.rewrite_networks import HEADERS, SUMMARY, rows, summary
 from tests.likeness import difference
 from upbench.gate.rates import (
@@ -43,6 +44,7 @@ README = (ROOT / "README.md").read_text()
 CHINESE = (ROOT / "README.zh-CN.md").read_text()
 QUALITY = read_quality(ROOT / "results" / "quality.json")
 NETWORKS = json.loads((ROOT / "results" / "rewritten_networks.json").read_text())["networks"]
+FILES = json.loads((ROOT / "results" / "rewritten_onnx_files.json").read_text())["files"]
 PAGE = ROOT / "docs" / "measured.md"
 MEASURED = " ".join(PAGE.read_text().split())
 
@@ -117,6 +119,11 @@ def networks_table() -> str:
     return str(tabulate(rows(NETWORKS), HEADERS, tablefmt="github", disable_numparse=True))
 
 
+def files_table() -> str:
+    """Public networks as ONNX files, in each runtime."""
+    return str(tabulate(rewrite_onnx_files.rows(FILES), rewrite_onnx_files.HEADERS, "github", disable_numparse=True))
+
+
 def faster_networks_table() -> str:
     """The networks that were certainly faster as a whole."""
     return str(tabulate(summary(NETWORKS), SUMMARY, tablefmt="github", disable_numparse=True))
@@ -174,6 +181,7 @@ def coverage_table() -> str:
         ("docs/measured.md", "catalogue", catalogue_table),
         ("docs/measured.md", "rewritten networks", networks_table),
         ("docs/measured.md", "exact forms", exact_forms_findings),
+        ("docs/rewriting_onnx.md", "rewritten files", files_table),
         ("docs/measured.md", "quality", quality_table),
         ("docs/quality.md", "coverage", coverage_table),
     ],

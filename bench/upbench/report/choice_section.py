@@ -78,7 +78,7 @@ def choice_section(evidence: Evidence, output: Path) -> Section | None:
 
 
 def answers(evidence: Evidence, **further: str) -> list[Answer]:
-    """Who wins each cell of a machine.
+    """Who wins each cell of a machine in which there are rivals.
 
     Args:
         evidence: of the machine.
@@ -87,7 +87,8 @@ def answers(evidence: Evidence, **further: str) -> list[Answer]:
     return [
         Answer({**_place(result.cell), **further}, tuple(evidence.title(name) for name in result.fastest.names))
         for result in evidence.results
-        if result.fastest is not None
+        # Who competes with nobody is nobody's choice.
+        if result.fastest is not None and result.fastest.runner_up is not None
     ]
 
 

@@ -28,7 +28,7 @@ def test_each_machine_has_its_report_and_all_stand_beside_each_other(tmp_path: P
     assert lines == [
         "Test CPU: fastest Sub-pixel conv, one stage in 1, no significant winner in 1.",
         "Another CPU: fastest Transposed conv, k = 2s in 1, Sub-pixel conv, one stage in 1.",
-        "Another upsampler wins where one thing alone is changed: machine in 1 of 1, scale in 1 of 2 pairs of cells.",
+        "Another upsampler wins where one thing alone is changed: machine in 1 of 1, scale in 0 of 1 pairs of cells.",
     ]
     table = (tmp_path / "machines.md").read_text()
     assert "Test CPU" in table
