@@ -23,7 +23,7 @@ from upbench.report.section import Section
 from upbench.report.tables import write_table
 from upbench.wording import Message, alternatives, listed, say, series
 
-MOST_EXAMPLES = 3
+MOST_EXAMPLES = 2
 
 NOTE = say(
     "Pairs of cells that differ in nothing else; of sizes and other numbers those next to each other, where the winner "
@@ -65,6 +65,11 @@ class Respect:
     def changed(self) -> int:
         """How many pairs surely have another winner."""
         return self.other.total()
+
+    @property
+    def examples(self) -> list[tuple[str, str, tuple[str, ...], tuple[str, ...]]]:
+        """Of pairs that surely have another winner: what was seen most often, and clear winners before ties."""
+        return sorted(self.other, key=lambda each: (len(each[2]) + len(each[3]), -self.other[each]))[:MOST_EXAMPLES]
 
 
 def choice_section(evidence: Evidence, output: Path) -> Section | None:
@@ -116,9 +121,7 @@ def choice_table(found: Mapping[str, Respect]) -> pd.DataFrame:
                 "another winner": str(respect.changed),
                 "the same winner": str(respect.same),
                 "cannot be told": str(respect.pairs - respect.changed - respect.same),
-                "such as": series([_example(*each) for each, _ in respect.other.most_common(MOST_EXAMPLES)])
-                if respect.other
-                else "–",
+                "such as": series([_example(*each) for each in respect.examples]) if respect.other else "–",
             }
             for name, respect in _by_share(found)
         ]
@@ -178,6 +181,6 @@ def _text(name: str, value: Any) -> str:
 
 def _example(one: str, other: str, first: Sequence[str], second: Sequence[str]) -> Message:
     return say(
-        "{one}: {first}, {other}: {second}",
+        "{one}: {first} → {other}: {second}",
         one=one, other=other, first=alternatives(first), second=alternatives(second),
     )  # fmt: skip

@@ -30,7 +30,7 @@ def test_a_winner_that_flips_with_the_runtime_alone_is_named_with_both_values() 
     found = respects(answers(gather([run_of(records)])))
     assert {name: (each.pairs, each.changed, each.same) for name, each in found.items()} == {"runtime": (1, 1, 0)}
     (row,) = choice_table(found).map(str).to_dict("records")
-    assert row["such as"] == "eager: Sub-pixel conv, one stage, onnx: Transposed conv, k = 2s"
+    assert row["such as"] == "eager: Sub-pixel conv, one stage → onnx: Transposed conv, k = 2s"
     assert str(finding(found)) == (
         "Another upsampler wins where one thing alone is changed: runtime in 1 of 1 pairs of cells."
     )
