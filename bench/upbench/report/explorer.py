@@ -80,6 +80,8 @@ def _facets(evidence: Evidence) -> dict[str, list[str]]:
         **{name: _of_cell(name) for name in ("batch", "dtype", "layout", "threads", "device", "runtime", "step")},
         "outcome": lambda record: record.outcome,
     }
+    if any(record.case.cell.switches for record in evidence.records):
+        facets["switches"] = lambda record: " ".join(record.case.cell.switches) or "–"
     return {key: [visible(text(record)) for record in evidence.records] for key, text in facets.items()}
 
 
