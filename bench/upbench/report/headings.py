@@ -19,7 +19,6 @@ HEADINGS: dict[str, Message] = {
         say("device"),
         say("runtime"),
         say("step"),
-        say("switches"),
         say("fastest"),
         say("latency"),
         say("how sure"),

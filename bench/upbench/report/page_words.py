@@ -21,7 +21,6 @@ WORDS: dict[str, Message] = {
     "device": say("device"),
     "runtime": say("runtime"),
     "step": say("step"),
-    "switches": say("switches"),
     "outcome": say("outcome"),
     "league": say("league"),
     "placement": say("placement"),

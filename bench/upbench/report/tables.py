@@ -70,7 +70,7 @@ def _answer(evidence: Evidence, result: CellResult) -> dict[str, Message | str]:
 
 def what_varies(evidence: Evidence, cell: Cell, apart: Sequence[str] = ()) -> dict[str, str]:
     """The columns that tell the run's settings from each other, but for those named ``apart``."""
-    columns = ("size", "batch", "dtype", "layout", "threads", "device", "runtime", "step", "switches")
+    columns = ("size", "batch", "dtype", "layout", "threads", "device", "runtime", "step")
     settings = [_columns(setting) for setting in evidence.settings]
     varying = [name for name in columns if len({each[name] for each in settings}) > 1 and name not in apart]
     return {name: _columns(cell)[name] for name in varying}
@@ -78,11 +78,11 @@ def what_varies(evidence: Evidence, cell: Cell, apart: Sequence[str] = ()) -> di
 
 def _columns(of: Cell | Setting) -> dict[str, str]:
     names = ("batch", "dtype", "layout", "threads", "device", "runtime", "step")
-    switches = " ".join(of.switches) or "–"
     return {
         "size": f"{of.height}×{of.width}",
         **{name: str(getattr(of, name)) for name in names},
-        "switches": switches,
+        # How a device computes belongs to it.
+        "device": " ".join((of.device, *of.switches)),
     }
 
 

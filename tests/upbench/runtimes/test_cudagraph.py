@@ -93,7 +93,9 @@ def test_a_call_that_leaves_work_on_another_stream_cannot_be_recorded() -> None:
     assert CudaEvents(cuda, None, cuda.clock).block(replay, 3) == pytest.approx(1e-3, rel=0.02)
 
 
-@pytest.mark.parametrize(("runtime", "called"), [("cudagraph", "upbench.runtimes.cudagraph.recorded"), ("compiled", "torch.compile")])
+@pytest.mark.parametrize(
+    ("runtime", "called"), [("cudagraph", "upbench.runtimes.cudagraph.recorded"), ("compiled", "torch.compile")]
+)
 def test_a_shortage_of_memory_is_not_taken_for_what_a_runtime_cannot_do(
     monkeypatch: pytest.MonkeyPatch, runtime: str, called: str
 ) -> None:

@@ -5,7 +5,7 @@ import { count, figure, percent, times } from "page/figures";
 import { state } from "page/state";
 import { say } from "page/words";
 
-const SETTINGS = ["scale", "channels", "size", "batch", "dtype", "layout", "threads", "device", "runtime", "step", "switches"];
+const SETTINGS = ["scale", "channels", "size", "batch", "dtype", "layout", "threads", "device", "runtime", "step"];
 const EXACT = ["memory", "tensors", "resident", "output", "gmacs", "gflops", "params", "conversion", "gradients", "optimizer"];
 
 const has = (key) => cases.some((row) => row[key] !== null);
