@@ -50,7 +50,8 @@ def measure_limits(arithmetic: str, threads: int, device: str) -> Limits:
     torch.set_num_threads(threads)
     rounds_factors = arithmetic == "tf32"
     kind, place = DTYPES["float32" if rounds_factors else arithmetic], use_device(device)
-    use_switches(tf32=rounds_factors, cudnn_benchmark=False)
+    if place.type == "cuda":
+        use_switches(tf32=rounds_factors, cudnn_benchmark=False)
     stopwatch = stopwatch_for(place, threads)
     left, right = torch.randn(2, MATRIX_SIDE, MATRIX_SIDE, dtype=kind, device=place)
     product = torch.empty_like(left)

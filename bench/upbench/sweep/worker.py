@@ -98,8 +98,9 @@ def race_control(line: Line, threads: int, device: str, depth: int) -> None:
     torch.set_num_threads(threads)
     with torch.inference_mode():
         place = use_device(device)
-        # The same for all cases, whatever theirs are.
-        use_switches(tf32=False, cudnn_benchmark=False)
+        if place.type == "cuda":
+            # The same for all cases, whatever theirs are.
+            use_switches(tf32=False, cudnn_benchmark=False)
         control = Control(place)
         control()
         call_at_depth(depth, lambda: serve_blocks(line, control, stopwatch_for(place, threads), TorchState.now()))
