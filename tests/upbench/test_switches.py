@@ -132,7 +132,7 @@ def test_a_case_after_which_torch_cannot_tell_its_precision_is_refused(monkeypat
         raise RuntimeError("PyTorch is checking the matmul precision. Current status: a mix of the legacy and new APIs")
 
     monkeypatch.setattr(torch, "get_float32_matmul_precision", mixed)
-    with pytest.raises(RefusedCaseError, match="of which torch says: PyTorch is checking the matmul precision$"):
+    with pytest.raises(RefusedCaseError, match=r"of which torch says: PyTorch is checking the matmul precision$"):
         state.check_kept()
 
 
