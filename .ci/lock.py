@@ -19,7 +19,7 @@ HEADER = """\
 # The version of everything that tox's environments install; remade by: tox run -e lock
 # torch stands for its CPU build as well, of which the version is the same but for +cpu.
 """
-CUDA = re.compile(r"^(nvidia-|cuda-|triton\b)", re.MULTILINE)
+CUDA = re.compile(r"^(nvidia-(?!ml-py)|cuda-|triton\b)", re.MULTILINE)
 
 
 def main() -> None:

@@ -42,7 +42,7 @@ def test_the_lock_has_a_version_of_all_that_is_asked_for() -> None:
 
 
 def test_the_lock_brings_no_cuda() -> None:
-    assert [name for name in pins("constraints.txt") if re.match(r"nvidia-|cuda-|triton$", name)] == []
+    assert [name for name in pins("constraints.txt") if re.match(r"nvidia-(?!ml-py)|cuda-|triton$", name)] == []
 
 
 def test_the_lock_has_what_is_needed_in_turn() -> None:
@@ -65,7 +65,7 @@ def test_the_lock_has_what_is_needed_in_turn() -> None:
 def test_the_oldest_versions_that_are_tried_are_those_that_are_promised() -> None:
     oldest = pins("constraints-minimal.txt")
     extras = PROJECT["project"]["optional-dependencies"]
-    ours = [extras[name] for name in ("onnx", "openvino", "parquet", "ray")]
+    ours = [extras[name] for name in ("cuda", "onnx", "openvino", "parquet", "ray")]
     for each in requirements(PROJECT["project"]["dependencies"], *ours):
         (bound,) = each.specifier
         assert bound.operator == ">="

@@ -31,8 +31,11 @@ AXES = {
     "layouts": "contiguous, channels_last.",
     "threads": "Threads of one operator.",
     "devices": "cpu, cuda.",
-    "runtimes": "eager, compiled, onnx, openvino.",
+    "runtimes": "eager, compiled, cudagraph, onnx, openvino.",
     "steps": "inference, training.",
+    "tf32": "On CUDA: off, on.",
+    "cudnn_benchmark": "On CUDA: off, on.",
+    "caches": "On CUDA, of each timed call: cold, warm.",
 }
 
 BENCHMARK, GATE = "upbench_benchmark", "upbench_gate"

@@ -74,6 +74,24 @@ class Fatal(Plain):
         return super().forward(input)
 
 
+class Greedy(Plain):
+    """Asks for a pebibyte."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input) + input.new_empty(1 << 50).sum()
+
+
+class Unjoined(Plain):
+    """Leaves a GPU work on a stream that nobody waits for."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        output, side = super().forward(input), torch.cuda.Stream()
+        side.wait_stream(torch.cuda.current_stream())
+        with torch.cuda.stream(side):
+            torch.cuda._sleep(20_000_000)
+        return output
+
+
 class Hanging(Plain):
     """Never answers."""
 

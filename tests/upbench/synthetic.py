@@ -7,7 +7,8 @@ from math import log
 from typing import Any
 
 from upbench.cases.case import Case, Cell
-from upbench.records.record import Launch, Record, Run, build_record
+from upbench.records.launches import Launch
+from upbench.records.record import Record, Run, build_record
 from upbench.records.statistics import launch_interval
 
 FINGERPRINT = {

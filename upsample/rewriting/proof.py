@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from math import comb, exp, log
 from statistics import median
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -37,6 +38,10 @@ TOLERANCES = {
     torch.bfloat16: 5e-2,
 }
 """How far outputs may be apart, as a share of the largest value: float rounding through a whole network."""
+
+ROUNDED_TO_TF32 = (torch.float32, torch.complex64)
+"""Of which a GPU may round the factors of products to TF32's ten bits, those of float16: by torch's default it does so
+in convolutions. Two ways to compute the same then differ by that rounding, and not by float32's."""
 
 
 def eager(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
@@ -135,5 +140,22 @@ def difference(expected: Sequence[Tensor], actual: Sequence[Tensor]) -> float:
 
 
 def tolerance(outputs: Sequence[Tensor]) -> float:
-    """How large that difference may be, which is up to the least precise of them."""
-    return max((TOLERANCES.get(each.dtype, 0.0) for each in outputs), default=0.0)
+    """How large that difference may be, which is up to the least precise of them and, on a GPU, to torch's switches."""
+    return max((_tolerance(each) for each in outputs), default=0.0)
+
+
+def _tolerance(output: Tensor) -> float:
+    if output.device.type == "cuda" and output.dtype in ROUNDED_TO_TF32 and in_tf32():
+        return TOLERANCES[torch.float16]
+    return TOLERANCES.get(output.dtype, 0.0)
+
+
+def in_tf32() -> bool:
+    """Whether torch may round the factors of float32 products to TF32 on a GPU."""
+    convolutions: Any = torch.backends.cudnn
+    products: Any = torch.backends.cuda.matmul
+    try:
+        return bool(convolutions.allow_tf32 or products.allow_tf32)
+    except RuntimeError:
+        # Torch 2.9 has other switches for the same, and does not answer to these once they were used.
+        return "tf32" in (convolutions.conv.fp32_precision, products.fp32_precision)

@@ -26,6 +26,10 @@ def normal_scale(vertical: float, horizontal: float) -> Scale:
     return vertical if vertical == horizontal else (vertical, horizontal)
 
 
+CUDA_AXES = ("tf32", "cudnn_benchmark", "cache")
+"""Fields of a cell that mean something on a CUDA device alone; elsewhere no record has them."""
+
+
 @dataclass(frozen=True)
 class Cell:
     """Everything that two upsamplers must share before their figures may be compared.
@@ -39,6 +43,10 @@ class Cell:
         dtype, layout, device, runtime: as named by torch, such as ``float32``, ``channels_last``, ``cpu``, ``eager``.
         threads: of one operator.
         step: ``inference``, or ``training`` for a forward and a backward pass.
+        tf32: ``on`` where float32 products may round their factors to TF32's ten bits; on CUDA, as what follows.
+        cudnn_benchmark: ``on`` where cuDNN tries its algorithms on the first call, and keeps the fastest.
+        cache: ``cold`` where the device's L2 cache is cleared before each timed call, ``warm`` where calls follow each
+            other as they are.
     """
 
     scale: Scale
@@ -54,6 +62,9 @@ class Cell:
     device: str = "cpu"
     runtime: str = "eager"
     step: str = "inference"
+    tf32: str = "off"
+    cudnn_benchmark: str = "off"
+    cache: str = "cold"
 
     @property
     def label(self) -> str:
@@ -62,7 +73,32 @@ class Cell:
         return (
             f"x{scale_text(self.scale)}-c{self.channels}-{self.in_channels}to{self.out_channels}-{self.height}x{self.width}"
             f"-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-{self.runtime}{step}"
+            f"{''.join(f'-{switch}' for switch in self.switches)}"
         )
+
+    @property
+    def on_cuda(self) -> bool:
+        """Whether it runs on a CUDA device."""
+        return self.device.startswith("cuda")
+
+    @property
+    def switches(self) -> tuple[str, ...]:
+        """What differs from the defaults of :data:`CUDA_AXES`, in short."""
+        short = {"tf32": "tf32", "cudnn_benchmark": "cudnn.benchmark", "cache": self.cache}
+        return tuple(short[name] for name in CUDA_AXES if getattr(self, name) != getattr(Cell, name))
+
+    @property
+    def settled(self) -> Cell:
+        """The same without switches that its device or dtype does not know."""
+        kept = {name: getattr(Cell, name) for name in CUDA_AXES} if not self.on_cuda else {}
+        if self.dtype != "float32":
+            kept["tf32"] = Cell.tf32
+        return replace(self, **kept)
+
+    @property
+    def arithmetic(self) -> str:
+        """What multiplies: the dtype, or ``tf32``."""
+        return "tf32" if self.tf32 == "on" else self.dtype
 
     @property
     def trains(self) -> bool:
@@ -103,7 +139,9 @@ class Case:
 
     def as_dict(self) -> dict[str, Any]:
         """Flatten into the fields of a record's ``extra_info``."""
-        return {"upsampler": self.upsampler, **asdict(self.cell)}
+        apart = () if self.cell.on_cuda else CUDA_AXES
+        of_cell = {name: value for name, value in asdict(self.cell).items() if name not in apart}
+        return {"upsampler": self.upsampler, **of_cell}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Self:
@@ -112,9 +150,9 @@ class Case:
         Raises:
             KeyError: a field is missing.
         """
-        # Records of before there were training steps are of inference.
-        values = {"step": Cell.step, **values}
+        # Records of before there were training steps are of inference, and those of before switches had none set.
+        values = {name: getattr(Cell, name) for name in ("step", *CUDA_AXES)} | values
         of_cell = {field.name: values[field.name] for field in fields(Cell)}
         if isinstance(of_cell["scale"], list):
             of_cell["scale"] = tuple(of_cell["scale"])
-        return cls(values["upsampler"], Cell(**of_cell))
+        return cls(values["upsampler"], Cell(**of_cell).settled)

@@ -14,6 +14,7 @@ from upbench.cases.case import Case, Cell, GridError, Scale, scale_text
 
 LAYOUTS = {"contiguous": torch.contiguous_format, "channels_last": torch.channels_last}
 STEPS = ("inference", "training")
+SWITCH, CACHES = ("off", "on"), ("cold", "warm")
 DTYPES = {"float32": torch.float32, "float64": torch.float64, "bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
@@ -30,6 +31,7 @@ class Axes:
         dtypes, layouts, devices: as named by torch.
         runtimes: names from :mod:`upbench.runtimes`.
         steps: ``inference``, ``training``.
+        tf32, cudnn_benchmark, caches: of CUDA devices; see :class:`~upbench.cases.case.Cell`.
     """
 
     upsamplers: tuple[str, ...]
@@ -44,6 +46,9 @@ class Axes:
     devices: tuple[str, ...] = ("cpu",)
     runtimes: tuple[str, ...] = ("eager",)
     steps: tuple[str, ...] = ("inference",)
+    tf32: tuple[str, ...] = ("off",)
+    cudnn_benchmark: tuple[str, ...] = ("off",)
+    caches: tuple[str, ...] = ("cold",)
 
     def __post_init__(self) -> None:
         for name in self.upsamplers:
@@ -55,11 +60,14 @@ class Axes:
             "dtypes": DTYPES,
             "layouts": LAYOUTS,
             "steps": STEPS,
+            "tf32": SWITCH,
+            "cudnn_benchmark": SWITCH,
+            "caches": CACHES,
         }
         for axis, allowed in choices.items():
             for value in getattr(self, axis):
                 if value not in allowed:
-                    raise GridError(f"{axis[:-1]} must be one of {', '.join(allowed)}; got {value!r}.")
+                    raise GridError(f"{axis.removesuffix('s')} must be one of {', '.join(allowed)}; got {value!r}.")
         for device in self.devices:
             if not re.fullmatch(r"cpu|cuda(:\d+)?", device):
                 raise GridError(f"device must be cpu, cuda or cuda:N; got {device!r}.")
@@ -89,14 +97,19 @@ def full() -> Axes:
 def expand(axes: Axes) -> list[Case]:
     """Return every case of the grid, also those that will turn out unsupported; each once."""
     cases: dict[Case, None] = {}
-    settings = product(axes.dtypes, axes.layouts, axes.threads, axes.devices, axes.runtimes, axes.steps)
-    for scale, channels, out_channels, size, batch, (dtype, layout, threads, device, runtime, step), name in product(
+    settings = product(
+        axes.dtypes, axes.layouts, axes.threads, axes.devices, axes.runtimes, axes.steps,
+        axes.tf32, axes.cudnn_benchmark, axes.caches,
+    )  # fmt: skip
+    for scale, channels, out_channels, (height, width), batch, setting, name in product(
         axes.scales, axes.channels, axes.out_channels, axes.sizes, axes.batches, settings, axes.upsamplers
     ):
         # A network maps images to images; the channel axis is the width of its backbone.
         ends = (3, 3) if is_network(name) else (channels, out_channels or channels)
-        cell = Cell(scale, channels, *ends, *size, batch, dtype, layout, threads, device, runtime, step)
-        cases[Case(name, cell)] = None
+        dtype, layout, threads, *others = setting
+        cell = Cell(scale, channels, *ends, height, width, batch, dtype, layout, threads, *others)
+        # A switch that a device does not know makes no second case of it.
+        cases[Case(name, cell.settled)] = None
     return list(cases)
 
 

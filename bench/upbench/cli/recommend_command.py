@@ -46,8 +46,11 @@ def recommend(
     layout: Annotated[str, typer.Option(help="contiguous, channels_last.")] = "contiguous",
     threads: Annotated[str, typer.Option(help="Threads of one operator.")] = "1",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
-    runtime: Annotated[str, typer.Option(help="eager, compiled, onnx, openvino.")] = "eager",
+    runtime: Annotated[str, typer.Option(help="eager, compiled, cudagraph, onnx, openvino.")] = "eager",
     step: Annotated[str, typer.Option(help="inference, training.")] = "inference",
+    tf32: Annotated[str, typer.Option(help="On CUDA: off, on.")] = "off",
+    cudnn_benchmark: Annotated[str, typer.Option(help="On CUDA: off, on.")] = "off",
+    cache: Annotated[str, typer.Option(help="On CUDA: cold, warm.")] = "cold",
     lang: Annotated[
         console.LanguageChoice, typer.Option(help="In which language to answer.")
     ] = console.LanguageChoice.en,
@@ -76,11 +79,14 @@ def recommend(
         devices=device,
         runtimes=runtime,
         steps=step,
+        tf32=tf32,
+        cudnn_benchmark=cudnn_benchmark,
+        caches=cache,
     )
     if several := [axis for axis, values in axes.items() if len(values) > 1]:
         raise UsageError(f"a recommendation is for one case; got several values for {', '.join(several)}.")
     (out,), (height, width) = axes["out_channels"], axes["sizes"][0]
-    names = ("dtypes", "layouts", "threads", "devices", "runtimes", "steps")
+    names = ("dtypes", "layouts", "threads", "devices", "runtimes", "steps", "tf32", "cudnn_benchmark", "caches")
     surroundings = Surroundings(out, *(axes[name][0] for name in names))
     limits: dict[Objective, float] = {}
     if max_latency is not None:

@@ -47,8 +47,11 @@ def run(
     layout: Annotated[str | None, typer.Option(help="contiguous, channels_last.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of one operator, such as 1,2.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0.")] = None,
-    runtime: Annotated[str | None, typer.Option(help="eager, compiled, onnx, openvino.")] = None,
+    runtime: Annotated[str | None, typer.Option(help="eager, compiled, cudagraph, onnx, openvino.")] = None,
     step: Annotated[str | None, typer.Option(help="inference, training.")] = None,
+    tf32: Annotated[str | None, typer.Option(help="On CUDA: off, on.")] = None,
+    cudnn_benchmark: Annotated[str | None, typer.Option(help="On CUDA: off, on.")] = None,
+    cache: Annotated[str | None, typer.Option(help="On CUDA, of each timed call: cold, warm.")] = None,
     exact_forms: Annotated[
         bool, typer.Option("--exact-forms", help="Beside each upsampler all its exact forms, such as subpixel.phases.")
     ] = False,
@@ -112,6 +115,9 @@ def run(
         devices=device,
         runtimes=runtime,
         steps=step,
+        tf32=tf32,
+        cudnn_benchmark=cudnn_benchmark,
+        caches=cache,
     )
     own = [name for name in (*given.get("upsamplers", ()), *(module or ())) if ":" in name]
     if own:

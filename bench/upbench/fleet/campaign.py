@@ -112,12 +112,16 @@ def runs(cases: Sequence[Case], settings: SweepSettings, ledger: Ledger, facts: 
         records.sort(key=lambda record: place[record.case.id])
         told = [run_facts(sweeps[seat.key]) for seat in own]
         limits = {(each["dtype"], each["threads"], each["device"]): each for of in told for each in of["limits"]}
+        clocks = [
+            {**each, "node": seat.key} for seat, of in zip(own, told, strict=True) for each in of.get("clocks", ())
+        ]
         together = {
             **told[0],
             **facts,
             "settings": asdict(settings),
             "controls": _together([each for of in told for each in of["controls"]]),
             "limits": list(limits.values()),
+            **({"clocks": clocks} if clocks else {}),
             "cards": {name: card for of in told for name, card in of["cards"].items()},
             "nodes": [
                 {"node": seat.key, "questions": len(ledger.finished(seat)), "controls": of["controls"],

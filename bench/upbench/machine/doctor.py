@@ -11,17 +11,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import mean
-from typing import Literal
 
 import psutil
 import torch
 
+from upbench.machine.gpu_check import Rating, look_at, told
 from upbench.processes import allocator, container, cores
 from upbench.processes.control import Control
 from upbench.processes.disturbance import CONTROL_TOLERANCE, busy_share, quiet_time
 from upbench.processes.stopwatch import WallClock
-
-Rating = Literal["good", "caution", "unknown"]
 
 CPU = Path("/sys/devices/system/cpu")
 BUSY_SHARE = 0.2
@@ -204,6 +202,19 @@ def check_virtualisation() -> Finding:
     return Finding("virtual machine", "good", "no")
 
 
+def check_gpus() -> Finding:
+    """A GPU sets its clock by itself, and others may work on it."""
+    if not torch.cuda.device_count():
+        return Finding("GPUs", "good", "torch sees none")
+    try:
+        looks = [look_at(index) for index in range(torch.cuda.device_count())]
+    except RuntimeError as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
+        return Finding("GPUs", "caution", f"cannot be used: {first}", "See whether nvidia-smi lists them.")
+    verdict, seen, advice = told(looks)
+    return Finding("GPUs", verdict, seen, advice)
+
+
 CHECKS: tuple[Callable[[], Finding], ...] = (
     check_cores,
     check_load,
@@ -214,4 +225,5 @@ CHECKS: tuple[Callable[[], Finding], ...] = (
     check_allocator,
     check_memory,
     check_virtualisation,
+    check_gpus,
 )

@@ -23,6 +23,7 @@ from pytest_benchmark.utils import get_commit_info
 import upbench
 import upsample
 from upbench.processes import cores
+from upbench.processes.gpu_watch import UnwatchedError, loaded_nvml
 
 DRIFTING = ("memory_bytes",)
 """What may be a little different on the same machine after it has started anew."""
@@ -78,6 +79,14 @@ def versions() -> dict[str, str]:
     with suppress(OSError, subprocess.SubprocessError):
         told = subprocess.run([compiler, "--version"], capture_output=True, text=True, timeout=10, check=True).stdout
         found["compiler"] = next(iter(told.splitlines()), "unknown")
+    return found | (cuda_versions() if torch.cuda.device_count() else {})
+
+
+def cuda_versions() -> dict[str, str]:
+    """Of what runs on a GPU, where there is one: CUDA, cuDNN, and the driver where NVML tells."""
+    found = {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
+    with suppress(UnwatchedError):
+        found["driver"] = str(loaded_nvml().nvmlSystemGetDriverVersion())
     return found
 
 

@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from upbench.cases.grid import DTYPES
-from upbench.processes.stopwatch import stopwatch_for
+from upbench.processes.cuda_events import stopwatch_for
+from upbench.runtimes.cuda_switches import use_switches
 from upbench.runtimes.workload import use_device
 
 MATRIX_SIDE = 1536
@@ -44,10 +45,13 @@ class Limits:
         return max(flops / self.flops_per_s, min_bytes / self.bytes_per_s)
 
 
-def measure_limits(dtype: str, threads: int, device: str) -> Limits:
-    """Measure both limits in this process."""
+def measure_limits(arithmetic: str, threads: int, device: str) -> Limits:
+    """Measure both limits in this process, of a dtype or of ``tf32``."""
     torch.set_num_threads(threads)
-    kind, place = DTYPES[dtype], use_device(device)
+    rounds_factors = arithmetic == "tf32"
+    kind, place = DTYPES["float32" if rounds_factors else arithmetic], use_device(device)
+    if place.type == "cuda":
+        use_switches(tf32=rounds_factors, cudnn_benchmark=False)
     stopwatch = stopwatch_for(place, threads)
     left, right = torch.randn(2, MATRIX_SIDE, MATRIX_SIDE, dtype=kind, device=place)
     product = torch.empty_like(left)

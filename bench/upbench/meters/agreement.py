@@ -24,6 +24,9 @@ CORNER = 8
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4, torch.bfloat16: 3e-2, torch.float16: 5e-3}
 """Largest difference allowed, as a share of the largest output."""
 
+TF32_TOLERANCE = TOLERANCE[torch.float16]
+"""Where float32 products may be of TF32: their factors are rounded to float16's ten bits, the sums are not."""
+
 
 class WrongOutputError(RefusedCaseError):
     """The module does not compute what it promises."""
@@ -68,7 +71,8 @@ class Agreement(Meter):
 
 
 def _demand(error: float, workload: Workload, what: str, other: str) -> None:
-    if not error <= TOLERANCE[workload.input.dtype]:
+    allowed = TF32_TOLERANCE if workload.case.cell.tf32 == "on" else TOLERANCE[workload.input.dtype]
+    if not error <= allowed:
         raise WrongOutputError(f"{what} from {other} by {error:.1e} of the largest value")
 
 

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import torch
 
-SIDE = 128
+SIDE, GPU_SIDE = 128, 1024
+"""Of the matrices, on a CPU and on a GPU, where a small product is over sooner than events can tell."""
 
 
 class Control:
@@ -18,7 +19,8 @@ class Control:
 
     def __init__(self, device: torch.device | str = "cpu") -> None:
         generator = torch.Generator().manual_seed(0)
-        self._left, self._right = (torch.randn(SIDE, SIDE, generator=generator).to(device) for _ in range(2))
+        side = SIDE if torch.device(device).type == "cpu" else GPU_SIDE
+        self._left, self._right = (torch.randn(side, side, generator=generator).to(device) for _ in range(2))
         self._product = torch.empty_like(self._left)
 
     def __call__(self) -> torch.Tensor:

@@ -1,7 +1,4 @@
-"""How a call is timed on each kind of device, behind one small interface.
-
-The CUDA stopwatch ran on one device, an H200 with torch 2.11; the tests need no GPU and check its logic.
-"""
+"""How a call is timed on the CPU, behind one small interface; :mod:`upbench.processes.cuda_events` is for GPUs."""
 
 from __future__ import annotations
 
@@ -11,10 +8,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from statistics import mean
-from typing import Any
-
-import torch
 
 Call = Callable[[], object]
 
@@ -22,9 +15,6 @@ THREADS = Path("/proc/self/task")
 
 LONGEST_WAIT = 0.95
 """Of a round: what several threads waited at the same time would else count twice."""
-
-DEFAULT_L2_BYTES = 128 << 20
-"""Flushed between samples where the device does not tell the size of its L2 cache."""
 
 
 class Stopwatch(ABC):
@@ -92,48 +82,3 @@ class CoreClock(WallClock):
             with suppress(ProcessLookupError):
                 waited_ns += int(os.pread(file, 100, 0).split()[1])
         return waited_ns / 1e9
-
-
-class CudaEvents(Stopwatch):
-    """Events on the stream around each round, with the L2 cache flushed before it, untimed.
-
-    The host never waits inside a round: it queues all of them and synchronises once at the end.
-
-    Args:
-        cuda: the part of ``torch.cuda`` that is used, replaceable in tests.
-        flush: queues a write over at least the L2 cache.
-    """
-
-    def __init__(self, cuda: Any, flush: Call) -> None:
-        self._cuda = cuda
-        self._flush = flush
-
-    def rounds(self, call: Call, rounds: int, iterations: int) -> list[float]:
-        pairs = []
-        for _ in range(rounds):
-            start, end = self._cuda.Event(enable_timing=True), self._cuda.Event(enable_timing=True)
-            self._flush()
-            start.record()
-            for _ in range(iterations):
-                call()
-            end.record()
-            pairs.append((start, end))
-        self._cuda.synchronize()
-        return [start.elapsed_time(end) / 1000 / iterations for start, end in pairs]
-
-    def block(self, call: Call, calls: int) -> float:
-        """As for any device; each call begins with a flushed cache, and all are queued so that the device never waits.
-
-        The device has finished when this returns, so that the blocks of two processes never overlap.
-        """
-        call()
-        return mean(self.rounds(call, calls, 1))
-
-
-def stopwatch_for(device: torch.device, threads: int) -> Stopwatch:
-    """Return the stopwatch for a device, and for a CPU's operators of so many threads."""
-    if device.type == "cuda":
-        l2_bytes = getattr(torch.cuda.get_device_properties(device), "L2_cache_size", 0) or DEFAULT_L2_BYTES
-        buffer = torch.empty(2 * l2_bytes, dtype=torch.uint8, device=device)
-        return CudaEvents(torch.cuda, buffer.zero_)
-    return CoreClock() if threads == 1 and CoreClock.exists() else WallClock()

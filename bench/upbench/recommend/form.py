@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from itertools import permutations
 from typing import Any
 
-from upbench.cases.case import Case, Cell, Scale, scale_text
+from upbench.cases.case import CUDA_AXES, Case, Cell, Scale, scale_text
 from upbench.recommend import sentences
 from upbench.recommend.advice import QUALITY_COMMAND, TO_MEASURE
 from upbench.recommend.estimate import Estimate, estimate, estimates
@@ -132,6 +132,7 @@ def _surroundings(measured: Measurements, figures: QualityFigures | None) -> dic
 def _options(surroundings: Surroundings) -> dict[str, str]:
     """As ``upbench run`` spells them, in its order, with the batch where it stands."""
     out = surroundings.out_channels
+    switches = {name: getattr(surroundings, name) for name in CUDA_AXES}
     return {
         "out-channels": "same" if out is None else str(out),
         "dtype": surroundings.dtype,
@@ -140,6 +141,7 @@ def _options(surroundings: Surroundings) -> dict[str, str]:
         "device": surroundings.device,
         "runtime": surroundings.runtime,
         "step": surroundings.step,
+        **{name.replace("_", "-"): each for name, each in switches.items() if each != getattr(Cell, name)},
     }
 
 

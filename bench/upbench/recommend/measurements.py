@@ -6,7 +6,7 @@ Who competes: operators that need no guide. Networks, textbook definitions and g
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 from upbench.cases.case import Case, Cell, Scale
@@ -30,19 +30,22 @@ class Surroundings:
     device: str = Cell.device
     runtime: str = Cell.runtime
     step: str = Cell.step
+    tf32: str = Cell.tf32
+    cudnn_benchmark: str = Cell.cudnn_benchmark
+    cache: str = Cell.cache
 
     @classmethod
     def of(cls, cell: Cell) -> Surroundings:
         """Those of a cell."""
         out = None if cell.in_channels == cell.out_channels else cell.out_channels
-        return cls(out, cell.dtype, cell.layout, cell.threads, cell.device, cell.runtime, cell.step)
+        return cls(out, *(getattr(cell, each.name) for each in fields(cls) if each.name != "out_channels"))
 
     def cell(self, scale: Scale, channels: int, height: int, width: int, batch: int = 1) -> Cell:
         """The cell of an operator in these surroundings."""
         return Cell(
             scale, channels, channels, self.out_channels or channels, height, width, batch, self.dtype, self.layout,
-            self.threads, self.device, self.runtime, self.step,
-        )  # fmt: skip
+            self.threads, self.device, self.runtime, self.step, self.tf32, self.cudnn_benchmark, self.cache,
+        ).settled  # fmt: skip
 
     def hold(self, cell: Cell) -> bool:
         """Whether a cell lies in them; as many channels as asked for may be as many as go in."""

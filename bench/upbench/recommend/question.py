@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
 
-from upbench.cases.case import Cell, scale_text
+from upbench.cases.case import CUDA_AXES, Cell, scale_text
 from upbench.errors import UsageError
 from upbench.recommend.measurements import Surroundings
 from upbench.recommend.quantities import Objective
@@ -59,6 +59,7 @@ def command_to_measure(names: Sequence[str], cell: Cell) -> str:
         "--device": cell.device,
         "--runtime": cell.runtime,
         "--step": cell.step,
+        **{f"--{name.replace('_', '-')}": getattr(cell, name) for name in CUDA_AXES},
     }
     usual = {
         "--out-channels": "same",
@@ -69,6 +70,7 @@ def command_to_measure(names: Sequence[str], cell: Cell) -> str:
         "--device": Cell.device,
         "--runtime": Cell.runtime,
         "--step": Cell.step,
+        **{f"--{name.replace('_', '-')}": getattr(Cell, name) for name in CUDA_AXES},
     }
     given = [part for option, value in options.items() if usual.get(option) != value for part in (option, value)]
     return shlex.join(["upbench", "run", *given, "--output", "asked.json"])

@@ -12,16 +12,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from statistics import mean, median
 from typing import TYPE_CHECKING, Any, Literal, cast
-
-from pytest_benchmark.stats import Stats
 
 from upbench.cases.case import Case
 from upbench.errors import UserError
 from upbench.records import compact
 from upbench.records.documents import DocumentError, check_schema, fault_in, read_document
-from upbench.records.statistics import Interval, launch_interval
+from upbench.records.launches import Launch, stats_of, summarise_launches
+from upbench.records.statistics import Interval
 from upbench.whole_file import write_text_whole
 from upbench.wording import shown
 
@@ -80,34 +78,6 @@ OLD_LAYOUT = re.compile(r"-m bench\b|--module[ =]bench\.")
 
 class RecordError(UserError):
     """A file cannot be read as records; one sentence says which and why."""
-
-
-@dataclass(frozen=True)
-class Launch:
-    """One fresh process of a case, timed beside its rivals.
-
-    Attributes:
-        id: of the launch, which its rivals share.
-        level: log of how many times as long as the control a call took.
-        rounds_s: seconds per call of its blocks.
-        iterations: calls in each block.
-        busy_share: part of the time in which the machine was busy with something else.
-        page_faults_per_call: how often the allocator asked the kernel for memory.
-        groups: into which the rivals were parted, as their memory did not suffice for all at once; 1 if it did.
-    """
-
-    id: str
-    level: float
-    rounds_s: tuple[float, ...]
-    iterations: int
-    busy_share: float = 0.0
-    page_faults_per_call: float = 0.0
-    groups: int = 1
-
-    @property
-    def median_s(self) -> float:
-        """The launch's one absolute figure."""
-        return float(_stats(self.rounds_s).median)
 
 
 @dataclass(frozen=True)
@@ -205,30 +175,6 @@ def peak_memory(record: Record) -> int | None:
     on_cuda = record.case.cell.device.startswith("cuda")
     value = record.quantities["peak_cuda_allocated_bytes" if on_cuda else "peak_allocated_bytes"]
     return None if value is None else int(value)
-
-
-def summarise_launches(launches: Sequence[Launch]) -> dict[str, Any]:
-    """Return the latency fields of a record from its launches.
-
-    ``latency_s`` is the geometric mean of the launches' medians, ``latency_ci_s`` its interval over launches: of the
-    machine as busy as it was, which ``disturbed_share`` says.
-    """
-    if not launches:
-        return {"launch_medians_s": []}
-    medians = [launch.median_s for launch in launches]
-    interval = launch_interval(medians)
-    return {
-        "latency_s": interval.estimate if interval else medians[0],
-        "latency_ci_s": [interval.low, interval.high] if interval else None,
-        "launch_medians_s": medians,
-        "launch_ids": [launch.id for launch in launches],
-        "launch_levels": [launch.level for launch in launches],
-        "rounds_per_launch": [len(launch.rounds_s) for launch in launches],
-        "launches": len(launches),
-        "groups": max(launch.groups for launch in launches),
-        "disturbed_share": mean(launch.busy_share for launch in launches),
-        "page_faults_per_call": median(launch.page_faults_per_call for launch in launches),
-    }
 
 
 def build_record(
@@ -355,7 +301,7 @@ def _check(value: Any, shape: type[BaseModel], where: str) -> None:
 
 
 def _as_benchmark(record: Record) -> dict[str, Any]:
-    stats = _stats(record.rounds_s)
+    stats = stats_of(record.rounds_s)
     case = record.case
     return {
         "group": case.cell.label,
@@ -383,10 +329,3 @@ def _from_extra_info(extra_info: Mapping[str, Any]) -> Record:
     own = {*case.as_dict(), "outcome", "outcome_reason"}
     quantities = dict.fromkeys(QUANTITIES) | {key: value for key, value in extra_info.items() if key not in own}
     return Record(case, extra_info["outcome"], extra_info["outcome_reason"], quantities)
-
-
-def _stats(rounds_s: Iterable[float]) -> Stats:
-    stats = Stats()
-    for seconds in rounds_s:
-        stats.update(seconds)
-    return stats

@@ -56,6 +56,9 @@ class ExtraInfoShape(Shape):
     device: Words
     runtime: Words
     step: Words = "inference"
+    tf32: Literal["off", "on"] = "off"
+    cudnn_benchmark: Literal["off", "on"] = "off"
+    cache: Literal["cold", "warm"] = "cold"
     outcome: Words
     outcome_reason: Told | None
 
@@ -81,6 +84,12 @@ class ExtraInfoShape(Shape):
     launch_levels: Annotated[list[Level], Field(fail_fast=True)] | None = None
     launches: Count | None = None
     disturbed_share: Amount | None = None
+    slowed_share: Amount | None = None
+    slowed_by: Annotated[list[Words], Field(max_length=100)] | None = None
+    sm_clock_mhz: Amount | None = None
+    device_s: Amount | None = None
+    queueing_s: Amount | None = None
+    unjoined_s: Amount | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -42,6 +42,7 @@ class Setting:
     device: str
     runtime: str
     step: str
+    switches: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, cell: Cell) -> Setting:
@@ -58,6 +59,7 @@ class Setting:
             cell.device,
             cell.runtime,
             cell.step,
+            cell.switches,
         )
 
     @property
@@ -74,6 +76,7 @@ class Setting:
                 self.device,
                 self.runtime,
                 *([] if self.step == "inference" else [say("{step} step", step=self.step)]),
+                *self.switches,
                 say("output channels: {count}", count=say("as many as in") if same else self.out_channels),
             ]
         )
@@ -85,7 +88,7 @@ class Setting:
         step = "" if self.step == "inference" else f"-{self.step}"
         slug = (
             f"{self.height}x{self.width}-b{self.batch}-{self.dtype}-{self.layout}-t{self.threads}-{self.device}-"
-            f"{self.runtime}{step}-out-{out}"
+            f"{self.runtime}{step}{''.join(f'-{each}' for each in self.switches)}-out-{out}"
         )
         # Somebody else's records may hold anything, and a slash would lead out of the folder.
         plain = re.sub(r"[^\w.-]", "_", slug, flags=re.ASCII)
@@ -216,8 +219,8 @@ class Evidence:
         return next((each for each in by_speed(rivals) if each.outcome == "ok"), None)
 
     def limits_of(self, cell: Cell) -> Mapping[str, Any] | None:
-        """The measured limits of the machine for a cell's dtype, threads and device."""
-        wanted = (cell.dtype, cell.threads, cell.device)
+        """The measured limits of the machine for a cell's arithmetic, threads and device."""
+        wanted = (cell.arithmetic, cell.threads, cell.device)
         for run in reversed(self.runs):
             for limits in run.facts.get("limits", ()):
                 if (limits["dtype"], limits["threads"], limits["device"]) == wanted:

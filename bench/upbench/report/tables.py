@@ -9,7 +9,7 @@ from pathlib import Path
 import pandas as pd
 
 from upbench.cases.case import Cell, scale_text
-from upbench.records.record import Record
+from upbench.records.record import Record, peak_memory
 from upbench.report.evidence import CellResult, Evidence, Setting, Winner, output_bytes
 from upbench.wording import Message, alternatives, say
 
@@ -78,7 +78,12 @@ def what_varies(evidence: Evidence, cell: Cell, apart: Sequence[str] = ()) -> di
 
 def _columns(of: Cell | Setting) -> dict[str, str]:
     names = ("batch", "dtype", "layout", "threads", "device", "runtime", "step")
-    return {"size": f"{of.height}×{of.width}", **{name: str(getattr(of, name)) for name in names}}
+    return {
+        "size": f"{of.height}×{of.width}",
+        **{name: str(getattr(of, name)) for name in names},
+        # How a device computes belongs to it.
+        "device": " ".join((of.device, *of.switches)),
+    }
 
 
 def names_text(evidence: Evidence, winner: Winner) -> Message:
@@ -123,7 +128,8 @@ def _result(evidence: Evidence, record: Record) -> dict[str, Message | str]:
         "launches": "–" if quantities["launches"] is None else str(quantities["launches"]),
         "machine busy": "–" if quantities["disturbed_share"] is None else f"{quantities['disturbed_share']:.0%}",
         **_beyond_eager_inference(evidence, record),
-        "peak allocated, MiB": _scaled(quantities["peak_allocated_bytes"], MIB),
+        **_of_a_gpu(evidence, record),
+        "peak allocated, MiB": _scaled(peak_memory(record), MIB),
         "live tensors, MiB": _scaled(quantities["peak_tensor_bytes"], MIB),
         "resident, MiB": _scaled(quantities["peak_rss_bytes"], MIB),
         "output, MiB": _scaled(output_bytes(cell), MIB),
@@ -168,6 +174,20 @@ def _beyond_eager_inference(evidence: Evidence, record: Record) -> dict[str, str
         columns["gradients, MiB"] = _scaled(quantities["gradient_bytes"], MIB)
         columns["Adam's state, MiB"] = _scaled(quantities["optimizer_bytes"], MIB)
     return columns
+
+
+def _of_a_gpu(evidence: Evidence, record: Record) -> dict[str, str]:
+    """The columns that a run on a GPU needs: whose time the latency is, and what held the GPU back."""
+    if not any(each.case.cell.on_cuda for each in evidence.records):
+        return {}
+    quantities = record.quantities
+    slowed = quantities.get("slowed_share")
+    return {
+        "device's part, ms": _scaled(quantities.get("device_s"), 1e-3),
+        "queueing, ms": _scaled(quantities.get("queueing_s"), 1e-3),
+        "slowed": "–" if slowed is None else f"{slowed:.0%}",
+        "peak reserved, MiB": _scaled(quantities["peak_cuda_reserved_bytes"], MIB),
+    }
 
 
 def _scaled(value: float | None, unit: float) -> str:

@@ -36,6 +36,8 @@ class Compiled(Runtime):
         try:
             with config.patch(settings):
                 call()
+        except torch.OutOfMemoryError:
+            raise
         except Exception as error:
             raise ConversionError(self, error) from error
         return call

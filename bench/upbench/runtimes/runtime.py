@@ -34,6 +34,7 @@ class Runtime(ABC):
         preload: modules that the server of workers imports once, where a case needs them.
         in_torch: torch's own operators and allocator do the work, so that it trains, takes any layout and device, and
             its memory can be counted where torch counts it.
+        holds_memory: what a call needs is taken when it is prepared, and held for as long as it can be called.
     """
 
     registry: ClassVar[dict[str, Runtime]] = {}
@@ -43,6 +44,7 @@ class Runtime(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     preload: ClassVar[tuple[str, ...]] = ()
     in_torch: ClassVar[bool] = False
+    holds_memory: ClassVar[bool] = False
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

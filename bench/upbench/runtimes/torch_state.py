@@ -12,7 +12,7 @@ from upbench.cases.outcome import RefusedCaseError
 
 @dataclass(frozen=True)
 class TorchState:
-    """Torch's settings that decide what a call computes, and how."""
+    """Torch's settings that decide what a call computes, and how; the last ones on a CUDA device, else None."""
 
     threads: int
     dtype: torch.dtype
@@ -20,10 +20,14 @@ class TorchState:
     deterministic: bool
     matmul_precision: str
     gradients: bool
+    convolutions_in_tf32: bool | None
+    products_in_tf32: bool | None
+    cudnn_benchmark: bool | None
 
     @classmethod
-    def now(cls) -> Self:
+    def now(cls, on_cuda: bool = False) -> Self:
         """As they are in this process."""
+        backends = torch.backends
         return cls(
             torch.get_num_threads(),
             torch.get_default_dtype(),
@@ -31,6 +35,9 @@ class TorchState:
             torch.are_deterministic_algorithms_enabled(),
             torch.get_float32_matmul_precision(),
             torch.is_grad_enabled(),
+            backends.cudnn.allow_tf32 if on_cuda else None,
+            backends.cuda.matmul.allow_tf32 if on_cuda else None,
+            backends.cudnn.benchmark if on_cuda else None,
         )
 
     def check_kept(self) -> None:
@@ -39,7 +46,14 @@ class TorchState:
         Raises:
             RefusedCaseError: one of them has changed.
         """
-        now = self.now()
+        try:
+            now = self.now(on_cuda=self.cudnn_benchmark is not None)
+        except RuntimeError as error:
+            # Torch has two interfaces to it, and tells nothing where both were used.
+            raise RefusedCaseError(
+                f"it changed {TITLES['matmul_precision']} of the whole process in a way of which torch says: "
+                f"{str(error).partition('.')[0]}"
+            ) from error
         if now == self:
             return
         for each in fields(self):
@@ -58,4 +72,7 @@ TITLES = {
     "deterministic": "torch's deterministic mode",
     "matmul_precision": "torch's precision of float32 products",
     "gradients": "torch's recording of gradients",
+    "convolutions_in_tf32": "whether convolutions may be of TF32",
+    "products_in_tf32": "whether matrix products may be of TF32",
+    "cudnn_benchmark": "whether cuDNN tries its algorithms",
 }

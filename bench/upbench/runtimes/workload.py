@@ -17,6 +17,7 @@ from upbench.cases import inputs
 from upbench.cases.case import Case, Cell
 from upbench.cases.grid import DTYPES, LAYOUTS, is_network
 from upbench.cases.outcome import UnsupportedCaseError
+from upbench.runtimes.cuda_switches import switch_as_in
 from upbench.runtimes.runtime import Call, Runtime, get
 
 WEIGHT_SEED = 0
@@ -124,6 +125,8 @@ def build(case: Case, kept: Path | None = None) -> Workload:
         raise UnsupportedCaseError(reason)
     torch.set_num_threads(cell.threads)
     device = use_device(cell.device)
+    if cell.on_cuda:
+        switch_as_in(cell)
     dtype, layout = DTYPES[cell.dtype], LAYOUTS[cell.layout]
     module = create_module(case).eval().to(device=device, dtype=dtype)
     module = module.to(memory_format=layout)  # type: ignore[call-overload]  # an overload that torch's stubs lack
@@ -148,6 +151,9 @@ def prepare(
     if case.cell.trains:
         call = TrainingStep(call, workload.leaves)
     call()
+    if inputs[0].is_cuda:
+        # The call has been queued, and is not over.
+        torch.cuda.synchronize()
     return replace(workload, call=call, conversion_s=time.perf_counter() - start)
 
 
@@ -177,7 +183,4 @@ def use_device(name: str) -> torch.device:
         if device.index >= torch.cuda.device_count():
             raise UnsupportedCaseError(f"torch sees {torch.cuda.device_count()} CUDA devices here; {name} is not there")
         torch.cuda.set_device(device)
-        # float32 means float32: torch would let convolutions round their factors to ten bits, which no output passes
-        # the comparison with its definition by.
-        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
     return device

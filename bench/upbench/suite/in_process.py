@@ -19,7 +19,7 @@ from upbench.runtimes.workload import build, gradients_as_in
 inputs.photographs()
 
 EXAMINED = ("arithmetic", "tensor_memory")
-RESULT_RTOL = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3}
+RESULT_RTOL = {"float64": 1e-10, "float32": 1e-5, "bfloat16": 2e-2, "float16": 2e-3, "tf32": 2e-3}
 """How far the outputs of both sides may be apart, as a share of the largest value: float rounding."""
 
 
@@ -35,7 +35,7 @@ def benchmark_here(case: Case, benchmark: Any, examining: bool) -> None:
 
                 for name in EXAMINED:
                     benchmark.extra_info.update(meters.get(name).measure(workload))
-                benchmark.extra_info["result_rtol"] = RESULT_RTOL[case.cell.dtype]
+                benchmark.extra_info["result_rtol"] = RESULT_RTOL[case.cell.arithmetic]
         except UnsupportedCaseError as error:
             pytest.skip(str(error))
         except RefusedCaseError as error:

@@ -16,6 +16,7 @@ from typing import Any
 from upbench.cases.case import Case
 from upbench.errors import UserError
 from upbench.processes import cores
+from upbench.processes.gpu_watch import GpuWatch, watch_of
 from upbench.processes.isolation import EndedError, Isolation, Outcome, Worker
 from upbench.processes.rivals import call_s_of, side_by_side
 from upbench.processes.stack import MOST_FRAMES
@@ -77,7 +78,8 @@ def launch(start: Start, cases: Sequence[Case], number: int, free_bytes: int, rn
         rng: of the order.
 
     Returns:
-        An entry of the journal: how each rival ended, with its level and blocks if all went well, and the control's.
+        An entry of the journal: how each rival ended, with its level and blocks if all went well, and the control's;
+        of a GPU, how it was clocked meanwhile.
 
     Raises:
         MachineError: the control does not run.
@@ -86,12 +88,15 @@ def launch(start: Start, cases: Sequence[Case], number: int, free_bytes: int, rn
     parts = grouped(cases, start.needs_bytes, int(MEMORY_SHARE * free_bytes))
     rivals: dict[str, Any] = {}
     control_s: list[float] = []
+    watch = watch_of(cases[0].cell.device)
     for part in parts:
-        found, control = _side_by_side(start, part, number, rng)
+        found, control = _side_by_side(start, part, number, rng, watch)
         rivals |= found
         control_s += control
     seconds = time.perf_counter() - begun
-    return {"rivals": rivals, "control_s": control_s, "groups": len(parts), "seconds": seconds}
+    gpu = None if watch is None else watch.summary()
+    told = {} if gpu is None else {"gpu": gpu}
+    return {"rivals": rivals, "control_s": control_s, "groups": len(parts), "seconds": seconds, **told}
 
 
 def grouped(cases: Sequence[Case], needs_bytes: Mapping[str, int], most_bytes: int) -> list[list[Case]]:
@@ -111,8 +116,8 @@ def grouped(cases: Sequence[Case], needs_bytes: Mapping[str, int], most_bytes: i
 class _Racer:
     """A worker that serves blocks, as a rival."""
 
-    def __init__(self, process: Worker, timeout_s: float) -> None:
-        self._process, self._timeout_s = process, timeout_s
+    def __init__(self, process: Worker, timeout_s: float, watch: GpuWatch | None) -> None:
+        self._process, self._timeout_s, self._watch = process, timeout_s, watch
         self.faults: list[float] = []
         self.wall_s: list[float] = []
 
@@ -120,11 +125,13 @@ class _Racer:
         seconds, waited_s, faults = self._process.ask(calls, self._timeout_s)
         self.faults.append(faults)
         self.wall_s.append(seconds + waited_s)
+        if self._watch is not None:
+            self._watch.look()
         return float(seconds)
 
 
 def _side_by_side(
-    start: Start, cases: Sequence[Case], number: int, rng: random.Random
+    start: Start, cases: Sequence[Case], number: int, rng: random.Random, watch: GpuWatch | None
 ) -> tuple[dict[str, Any], list[float]]:
     """The rivals' fields by case, and what the control's blocks took with all waiting for a core."""
     cell = cases[0].cell
@@ -138,7 +145,7 @@ def _side_by_side(
         for name, process in ({CONTROL: control} | processes).items():
             try:
                 process.receive(start.timeout_s)
-                racer = _Racer(process, start.timeout_s)
+                racer = _Racer(process, start.timeout_s, watch)
                 # Until now all cores helped to make ready.
                 cores.pin(process.pid, cores.of_launch(number, cell.threads))
                 racers[name] = racer

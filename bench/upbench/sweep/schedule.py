@@ -20,6 +20,7 @@ from typing import Any, Protocol
 
 from upbench import meters
 from upbench.cases.case import Case, Cell
+from upbench.machine.cuda_clock import ClockCheck
 from upbench.machine.limits import Limits
 from upbench.processes import container, cores
 from upbench.processes.disturbance import busy_share, quiet_time
@@ -128,6 +129,7 @@ class Sweep:
         self._questions = {own[0].cell.question.label: Standing(own) for own in by_question(cases)}
         self._standing_of = {case.id: each for each in self._questions.values() for case in each.cases}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
+        self._clocks: dict[str, ClockCheck | None] = {}
         self._start = time.monotonic()
         with entries_as_written():
             for entry in log.entries:
@@ -161,12 +163,17 @@ class Sweep:
 
     @property
     def limits(self) -> list[dict[str, Any]]:
-        """The measured limits of this machine, one entry for each dtype, thread count and device of the grid."""
+        """The measured limits of this machine, one entry for each arithmetic, thread count and device of the grid."""
         return [
-            {"dtype": dtype, "threads": threads, "device": device, **asdict(limits)}
-            for (dtype, threads, device), limits in self._limits.items()
+            {"dtype": arithmetic, "threads": threads, "device": device, **asdict(limits)}
+            for (arithmetic, threads, device), limits in self._limits.items()
             if limits is not None
         ]
+
+    @property
+    def clocks(self) -> list[dict[str, Any]]:
+        """What came of holding each GPU's events against its cycles, where it did not fail."""
+        return [{"device": device, **asdict(each)} for device, each in self._clocks.items() if each is not None]
 
     @property
     def controls(self) -> list[dict[str, Any]]:
@@ -198,6 +205,10 @@ class Sweep:
                 for case, outcome in examined:
                     doing = f"{case.id} ({stage})"
                     yield self._write({"case": case.id, "stage": stage, **_as_entry(outcome)}, doing)
+        for device in dict.fromkeys(case.cell.device for case in self.cases if case.cell.on_cuda):
+            if device not in self._clocks:
+                outcome = self._isolation.call(worker.clock, device, timeout=MACHINE_TIMEOUT_S)
+                yield self._write({"machine": "clock", "of": device, **_as_entry(outcome)}, f"the clock of {device}")
         for key in dict.fromkeys(_limits_key(case) for case in self.cases):
             if key not in self._limits:
                 outcome = self._isolation.call(worker.limits, *key, timeout=MACHINE_TIMEOUT_S)
@@ -206,9 +217,13 @@ class Sweep:
     def _each_examined(
         self, cases: Sequence[Case], stage: meters.Stage, kept: Mapping[str, Path]
     ) -> Generator[tuple[Case, Outcome], None, None]:
-        """Examine on several cores at once, but for what says how long it took to convert."""
+        """Examine on several cores at once, but for what says how long it took to convert, and what shares a GPU.
+
+        Of two cases at once on a device, the second might find no memory that it would have alone.
+        """
         names = meters.of_stage(stage)
-        at_once = cores.at_once() if all(case.cell.runtime == Cell.runtime for case in cases) else 1
+        are_apart = all(case.cell.runtime == Cell.runtime and not case.cell.on_cuda for case in cases)
+        at_once = cores.at_once() if are_apart else 1
         for first in range(0, len(cases), at_once):
             with ExitStack() as stack:
                 started = []
@@ -280,12 +295,14 @@ class Sweep:
         return left_s(list(self._questions.values()), unexamined, self.settings, elapsed_s, self._call_s)
 
     def _learn(self, entry: Mapping[str, Any]) -> None:
-        if "machine" in entry:
-            dtype, threads, device = entry["of"]
+        if entry.get("machine") == "clock":
+            self._clocks[entry["of"]] = ClockCheck(**entry["fields"]) if entry["outcome"] == "ok" else None
+        elif "machine" in entry:
+            arithmetic, threads, device = entry["of"]
             known = Limits(**entry["fields"]) if entry["outcome"] == "ok" else None
-            self._limits[dtype, threads, device] = known
+            self._limits[arithmetic, threads, device] = known
             for case in self.cases:
-                if _limits_key(case) == (dtype, threads, device):
+                if _limits_key(case) == (arithmetic, threads, device):
                     self._call_s.pop(case.id, None)
         elif "question" in entry:
             if entry["question"] in self._questions:
@@ -315,9 +332,9 @@ class Sweep:
 
 
 def _limits_key(case: Case) -> tuple[str, int, str]:
-    return case.cell.dtype, case.cell.threads, case.cell.device
+    return case.cell.arithmetic, case.cell.threads, case.cell.device
 
 
 def _as_entry(outcome: Outcome) -> dict[str, Any]:
-    value = asdict(outcome.value) if isinstance(outcome.value, Limits) else outcome.value
+    value = asdict(outcome.value) if isinstance(outcome.value, Limits | ClockCheck) else outcome.value
     return {"outcome": outcome.kind, "reason": outcome.reason, "fields": value}

@@ -75,5 +75,6 @@ def run_facts(sweep: Sweep) -> dict[str, Any]:
         "protocol": protocol,
         "controls": sweep.controls,
         "limits": sweep.limits,
+        **({"clocks": sweep.clocks} if sweep.clocks else {}),
         "cards": {row.name: asdict(row) for row in listing(measured)},
     }

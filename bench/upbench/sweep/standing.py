@@ -15,7 +15,7 @@ from statistics import median
 from typing import Any, Literal
 
 from upbench.cases.case import Case
-from upbench.records.record import Launch
+from upbench.records.launches import GpuClocks, Launch
 from upbench.records.statistics import CONFIDENCE, Comparison, compare_levels
 from upbench.sweep.settings import SweepSettings
 
@@ -54,6 +54,7 @@ class Standing:
                 int(found["iterations"]),
                 page_faults_per_call=float(found["page_faults_per_call"]),
                 groups=int(entry["groups"]),
+                gpu=_clocks(entry.get("gpu")),
             )
             self.launches.setdefault(name, []).append(taken)
 
@@ -140,14 +141,26 @@ class Standing:
         return inf if found is None else found.ratio.relative_half_width
 
     def launches_of(self, case: Case, busy_share: Mapping[str, float]) -> list[Launch]:
-        """The launches of a case, with how busy the machine was in each of them."""
-        return [replace(each, busy_share=busy_share[each.id]) for each in self.launches.get(case.id, ())]
+        """The launches of a case, with how busy the machine was in each of them, or how long its GPU was slowed."""
+        return [
+            replace(each, busy_share=max(busy_share[each.id], each.gpu.slowed_share if each.gpu else 0.0))
+            for each in self.launches.get(case.id, ())
+        ]
 
     def _levels(self, case: Case) -> dict[str, float]:
         return {launch.id: launch.level for launch in self.launches.get(case.id, ())}
 
     def _compare(self, a: Case, b: Case) -> Comparison | None:
         return compare_levels(self._levels(a), self._levels(b))
+
+
+def _clocks(told: Mapping[str, Any] | None) -> GpuClocks | None:
+    if told is None:
+        return None
+    clock_mhz = told["sm_clock_mhz"]
+    return GpuClocks(
+        float(told["slowed_share"]), tuple(map(str, told["slowed_by"])), None if clock_mhz is None else float(clock_mhz)
+    )
 
 
 def next_pass(questions: Mapping[str, Standing], rng: random.Random) -> list[str]:

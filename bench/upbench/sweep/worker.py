@@ -16,13 +16,17 @@ import torch
 
 from upbench import meters
 from upbench.cases import inputs
-from upbench.cases.case import Case
+from upbench.cases.case import Case, Cell
+from upbench.machine.cuda_clock import ClockCheck, check_clock
 from upbench.machine.limits import Limits, measure_limits
 from upbench.processes import allocator
 from upbench.processes.control import Control
+from upbench.processes.cuda_events import stopwatch_for
+from upbench.processes.device_memory import shortage_told
 from upbench.processes.isolation import Line
 from upbench.processes.stack import call_at_depth
-from upbench.processes.stopwatch import Stopwatch, stopwatch_for
+from upbench.processes.stopwatch import Stopwatch
+from upbench.runtimes.cuda_switches import switch_as_in, use_switches
 from upbench.runtimes.torch_state import TorchState
 from upbench.runtimes.workload import build, gradients_as_in, use_device
 
@@ -45,8 +49,8 @@ def measure(case: Case, meter_names: tuple[str, ...], kept: Path | None = None) 
     chosen = [meters.get(name) for name in meter_names]
     if any(meter.gives_memory_back for meter in chosen):
         allocator.give_memory_back()
-    with gradients_as_in(case.cell):
-        state = _state_for(case.cell.threads)
+    with shortage_told(case.cell.device), gradients_as_in(case.cell):
+        state = _state_for(case.cell)
         workload = build(case, kept)
         state.check_kept()
         fields: dict[str, Any] = {"allocator": allocator.current()}
@@ -56,10 +60,12 @@ def measure(case: Case, meter_names: tuple[str, ...], kept: Path | None = None) 
     return fields
 
 
-def _state_for(threads: int) -> TorchState:
+def _state_for(cell: Cell) -> TorchState:
     """What a case finds, before anything of its own is imported."""
-    torch.set_num_threads(threads)
-    return TorchState.now()
+    torch.set_num_threads(cell.threads)
+    if cell.on_cuda:
+        switch_as_in(cell)
+    return TorchState.now(cell.on_cuda)
 
 
 def examine(line: Line, case: Case, meter_names: tuple[str, ...], kept: Path | None = None) -> None:
@@ -79,11 +85,11 @@ def race(line: Line, case: Case, depth: int, kept: Path | None = None, heap_byte
             the first ten calls or so, and each time the system has to provide that memory, which costs up to four times
             as long as the call: with conv + bilinear ×4 at 64 channels 5 ms take 23.
     """
-    with gradients_as_in(case.cell):
+    with shortage_told(case.cell.device), gradients_as_in(case.cell):
         allocator.touch(heap_bytes)
-        state = _state_for(case.cell.threads)
+        state = _state_for(case.cell)
         workload = build(case, kept)
-        stopwatch = stopwatch_for(workload.input.device, case.cell.threads)
+        stopwatch = stopwatch_for(workload.input.device, case.cell.threads, case.cell.cache)
         call_at_depth(depth, lambda: serve_blocks(line, workload.call, stopwatch, state))
 
 
@@ -92,6 +98,9 @@ def race_control(line: Line, threads: int, device: str, depth: int) -> None:
     torch.set_num_threads(threads)
     with torch.inference_mode():
         place = use_device(device)
+        if place.type == "cuda":
+            # The same for all cases, whatever theirs are.
+            use_switches(tf32=False, cudnn_benchmark=False)
         control = Control(place)
         control()
         call_at_depth(depth, lambda: serve_blocks(line, control, stopwatch_for(place, threads), TorchState.now()))
@@ -123,10 +132,16 @@ def _page_faults() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
 
-def limits(dtype: str, threads: int, device: str) -> Limits:
+def limits(arithmetic: str, threads: int, device: str) -> Limits:
     """Measure what this machine can do at most; see :mod:`upbench.machine.limits`."""
     with torch.inference_mode():
-        return measure_limits(dtype, threads, device)
+        return measure_limits(arithmetic, threads, device)
+
+
+def clock(device: str) -> ClockCheck:
+    """Hold a CUDA device's events against its cycles; see :mod:`upbench.machine.cuda_clock`."""
+    use_device(device)
+    return check_clock(device)
 
 
 def free_bytes(device: str) -> int:

@@ -1,4 +1,4 @@
-"""The meters against figures that were established by hand, and CUDA's logic without a GPU."""
+"""The meters against figures that were established by hand."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 import torch
-from torch import nn
 
 import upsample
 from upbench import meters
@@ -21,10 +20,9 @@ from upbench.cases.case import Case, Cell
 from upbench.cases.outcome import UnsupportedCaseError
 from upbench.meters.agreement import WrongOutputError
 from upbench.meters.arithmetic import CountMismatchError
-from upbench.meters.cuda_memory import peak_cuda_memory
 from upbench.meters.tensor_memory import LiveTensors
 from upbench.processes.isolation import Isolation
-from upbench.processes.stopwatch import CoreClock, CudaEvents, WallClock
+from upbench.processes.stopwatch import CoreClock, WallClock
 from upbench.runtimes.workload import Workload, build, prepare
 from upbench.sweep import worker
 from upbench.sweep.session import PRELOAD
@@ -225,87 +223,9 @@ def test_a_cuda_case_without_cuda_is_unsupported() -> None:
         workload("subpixel", 4, 8, device="cuda")
 
 
-class FakeCuda:
-    """Records what a stopwatch or meter asks of ``torch.cuda``, in order."""
-
-    def __init__(self) -> None:
-        self.log: list[str] = []
-        self.clock_ms = 0.0
-
-    def Event(self, enable_timing: bool) -> FakeEvent:  # noqa: N802 -- torch.cuda's name
-        assert enable_timing
-        return FakeEvent(self)
-
-    def __getattr__(self, name: str) -> Any:
-        return lambda: self.log.append(name) or {"memory_allocated": 100, "memory_reserved": 200}.get(name, 900)
-
-
-class FakeEvent:
-    def __init__(self, cuda: FakeCuda) -> None:
-        self.cuda = cuda
-
-    def record(self) -> None:
-        self.cuda.log.append("event")
-        self.at_ms = self.cuda.clock_ms
-
-    def elapsed_time(self, end: FakeEvent) -> float:
-        assert self.cuda.log[-1] == "synchronize", "an event may be read only after the device has passed it"
-        return end.at_ms - self.at_ms
-
-
-def test_cuda_rounds_flush_before_the_start_and_wait_only_at_the_end() -> None:
-    cuda = FakeCuda()
-
-    def call() -> None:
-        cuda.log.append("call")
-        cuda.clock_ms += 2.0
-
-    def flush() -> None:
-        cuda.log.append("flush")
-        cuda.clock_ms += 50.0
-
-    seconds = CudaEvents(cuda, flush).rounds(call, rounds=2, iterations=3)
-    one_round = ["flush", "event", "call", "call", "call", "event"]
-    assert cuda.log == [*one_round, *one_round, "synchronize"]
-    assert seconds == pytest.approx([2e-3, 2e-3])
-
-
-def test_a_cuda_block_is_an_untimed_call_and_then_calls_that_each_begin_with_a_flushed_cache() -> None:
-    cuda = FakeCuda()
-
-    def call() -> None:
-        cuda.log.append("call")
-        cuda.clock_ms += 2.0 * cuda.log.count("call")
-
-    seconds = CudaEvents(cuda, lambda: cuda.log.append("flush")).block(call, calls=3)
-    one_call = ["flush", "event", "call", "event"]
-    # Nothing is queued any more when the answer is there, so that the next rival has the device to itself.
-    assert cuda.log == ["call", *one_call, *one_call, *one_call, "synchronize"]
-    assert seconds == pytest.approx((4 + 6 + 8) / 3 * 1e-3)
-
-
 def test_a_block_is_an_untimed_call_and_then_timed_ones() -> None:
     pauses = iter([0.03, 0.0, 0.0])
     assert WallClock().block(lambda: time.sleep(next(pauses)), calls=2) < 0.03
-
-
-def test_cuda_peaks_are_reset_after_the_warm_up_and_read_above_the_start() -> None:
-    cuda = FakeCuda()
-    tiny = workload("subpixel", 4, 8)
-    warm = prepare(tiny.case, _logging(tiny.module, cuda), tiny.inputs)
-    cuda.log.clear()
-    fields = peak_cuda_memory(warm, cuda)
-    assert fields == {"peak_cuda_allocated_bytes": 800, "peak_cuda_reserved_bytes": 700}
-    order = [
-        name for name in cuda.log if name in ("call", "empty_cache", "reset_peak_memory_stats", "memory_allocated")
-    ]
-    assert order == ["call", "empty_cache", "reset_peak_memory_stats", "memory_allocated", "call"]
-    assert cuda.log[-3] == "synchronize"
-
-
-def _logging(module: nn.Module, cuda: FakeCuda) -> Any:
-    module.register_forward_hook(lambda *_: cuda.log.append("call"))
-    return module
 
 
 def test_the_wall_clock_divides_a_round_by_its_calls() -> None:

@@ -14,11 +14,13 @@ import pytest
 from tests.upbench.synthetic import case
 from upbench import meters
 from upbench.cases.case import Case
+from upbench.machine.cuda_clock import ClockCheck
 from upbench.machine.limits import Limits
 from upbench.processes.isolation import EndedError, Outcome
 from upbench.sweep import schedule, worker
 from upbench.sweep.launching import Start
 from upbench.sweep.schedule import MemoryLog, Sweep
+from upbench.sweep.session import run_facts
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import FEWEST_LAUNCHES
 
@@ -26,14 +28,15 @@ CASES = [case(name, scale) for scale in (2, 3) for name in ("nearest_conv", "sub
 SPEED = {"nearest_conv": 3.0, "subpixel": 1.0, "transposed": 2.0, "pre_upsampling": 4.0}
 EXAMINED = {"flops": 80_000_000, "min_bytes": 1_600, "params": 3, "process_bytes": 1 << 20}
 LIMITS = Limits(flops_per_s=80e9, bytes_per_s=16e9)
+CLOCK = ClockCheck(hz=1.98e9, told_hz=1.965e9, bend=0.001)
 CONTROL_S = 50e-6
 
 
 class Answer:
     """A worker that has its answer ready."""
 
-    def __init__(self, outcome: Outcome) -> None:
-        self.outcome = outcome
+    def __init__(self, outcome: Outcome, machine: FakeMachine) -> None:
+        self.outcome, self.machine = outcome, machine
 
     def receive(self, timeout: float) -> Any:
         if self.outcome.kind != "ok":
@@ -41,7 +44,7 @@ class Answer:
         return self.outcome.value
 
     def end(self) -> None:
-        pass
+        self.machine.alive -= 1
 
 
 class FakeMachine:
@@ -60,6 +63,9 @@ class FakeMachine:
         self.free_bytes: list[int] = []
         self.renewed: list[bool] = []
         self.seconds = 1.0
+        self.limits_of: list[tuple[Any, ...]] = []
+        self.alive = self.most_alive = 0
+        self.gpu: dict[str, Any] | None = None
 
     def renew(self, steady: bool) -> None:
         self.renewed.append(steady)
@@ -67,7 +73,10 @@ class FakeMachine:
     def call(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Outcome:
         if function is worker.free_bytes:
             return Outcome("ok", 1 << 30)
+        if function is worker.clock:
+            return Outcome("ok", CLOCK)
         assert function is worker.limits
+        self.limits_of.append(arguments)
         return Outcome("ok", LIMITS)
 
     def start(self, function: Callable[..., Any], the_case: Case, names: tuple[str, ...], kept: Path) -> Answer:
@@ -76,7 +85,9 @@ class FakeMachine:
         self.examined.append((the_case.id, stage))
         self.kept.setdefault(the_case.id, set()).add(kept)
         fields = EXAMINED if stage == "examine" else {"peak_rss_bytes": 4096}
-        return Answer(self.trouble.get((the_case.id, stage), Outcome("ok", fields)))
+        self.alive += 1
+        self.most_alive = max(self.most_alive, self.alive)
+        return Answer(self.trouble.get((the_case.id, stage), Outcome("ok", fields)), self)
 
     def launch(
         self, start: Start, cases: Sequence[Case], number: int, free_bytes: int, rng: random.Random
@@ -93,7 +104,9 @@ class FakeMachine:
                 level = log(seconds / CONTROL_S) + self.noise(each, count)
                 figures = {"level": level, "rounds_s": [seconds] * 3, "iterations": 1, "page_faults_per_call": 0.0}
                 rivals[each.id] |= figures
-        return {"rivals": rivals, "control_s": [CONTROL_S] * 9 + [2 * CONTROL_S], "groups": 1, "seconds": self.seconds}
+        told = {} if self.gpu is None else {"gpu": self.gpu}
+        control_s = [CONTROL_S] * 9 + [2 * CONTROL_S]
+        return {"rivals": rivals, "control_s": control_s, "groups": 1, "seconds": self.seconds, **told}
 
     def count(self, the_case: Case) -> int:
         return sum(the_case.id in names for names in self.launches)
@@ -217,6 +230,54 @@ def test_a_devices_own_memory_bounds_the_rivals_that_are_alive_at_once(swept: Ca
     machine = FakeMachine()
     swept(machine, cases=[case("subpixel", device="cuda")]).run()
     assert set(machine.free_bytes) == {1 << 30}
+
+
+ON_CUDA = [case(name, device="cuda", **settings) for name in SPEED for settings in ({}, {"tf32": "on"})]
+
+
+def test_cases_of_a_gpu_are_examined_one_at_a_time_so_that_none_lacks_the_memory_that_another_has(
+    swept: Callable[..., Sweep], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(schedule.cores, "at_once", lambda: 4)
+    together, apart = FakeMachine(), FakeMachine()
+    swept(together).run()
+    swept(apart, cases=ON_CUDA).run()
+    assert (together.most_alive, apart.most_alive) == (4, 1)
+
+
+def test_a_gpus_events_are_held_against_its_cycles_once_and_the_file_says_so(swept: Callable[..., Sweep]) -> None:
+    log = MemoryLog()
+    sweep = swept(FakeMachine(), log, ON_CUDA)
+    sweep.run()
+    clock = {"device": "cuda", "hz": 1.98e9, "told_hz": 1.965e9, "bend": 0.001}
+    assert sweep.clocks == run_facts(sweep)["clocks"] == [clock]
+    resumed = FakeMachine()
+    assert swept(resumed, MemoryLog(log.entries), ON_CUDA).clocks == [clock]
+    assert "clocks" not in run_facts(swept(FakeMachine()))
+
+
+def test_tf32_has_limits_of_its_own(swept: Callable[..., Sweep]) -> None:
+    machine = FakeMachine()
+    sweep = swept(machine, cases=ON_CUDA)
+    records = sweep.run()
+    assert machine.limits_of == [("float32", 1, "cuda"), ("tf32", 1, "cuda")]
+    assert [each["dtype"] for each in sweep.limits] == ["float32", "tf32"]
+    assert all(record.quantities["roofline_share"] for record in records)
+
+
+def test_launches_of_a_gpu_that_was_slowed_are_marked_as_those_of_a_busy_machine(
+    swept: Callable[..., Sweep],
+) -> None:
+    machine = FakeMachine()
+    (plain, *_) = swept(machine, cases=ON_CUDA).run()
+    assert plain.quantities["disturbed_share"] == pytest.approx(0.1)
+    assert "slowed_share" not in plain.quantities
+    machine = FakeMachine()
+    machine.gpu = {"slowed_share": 0.5, "slowed_by": ["power cap"], "sm_clock_mhz": 1200.0}
+    (slowed, *_) = swept(machine, cases=ON_CUDA).run()
+    told = {name: slowed.quantities[name] for name in ("disturbed_share", "slowed_share", "slowed_by", "sm_clock_mhz")}
+    assert told == {"disturbed_share": 0.5, "slowed_share": 0.5, "slowed_by": ["power cap"], "sm_clock_mhz": 1200.0}
+    assert slowed.outcome == "ok"
 
 
 @pytest.mark.parametrize("kind", ["unsupported", "out_of_memory", "timeout", "crashed"])
