@@ -21,9 +21,9 @@ def serve(
     folder: Annotated[
         Path, typer.Argument(exists=True, file_okay=False, help="What 'upbench export --web' has written.")
     ],
-    results: Annotated[
-        Path, typer.Option(file_okay=False, help="Folder for the records that pages send back.")
-    ] = Path("results"),
+    results: Annotated[Path, typer.Option(file_okay=False, help="Folder for the records that pages send back.")] = Path(
+        "results"
+    ),
     host: Annotated[
         str, typer.Option(help="Address to listen at; 0.0.0.0 for other devices in the network too.")
     ] = "127.0.0.1",

@@ -51,7 +51,7 @@ CHOSEN_BY_PAGE = ("--dtype", "--layout", "--device", "--runtime", "--step")
 
 
 def command_to_measure(names: Sequence[str], cell: Cell) -> str:
-    """The command that measures upsamplers in a cell, or writes the page that does; what has its default is left out."""
+    """The command that measures upsamplers in a cell, or writes the page that does; defaults are left out."""
     in_browser = cell.runtime.startswith(IN_BROWSERS)
     options = {
         "--upsampler": ",".join(names),
@@ -81,7 +81,12 @@ def command_to_measure(names: Sequence[str], cell: Cell) -> str:
     if in_browser:
         asked = {option: value for option, value in asked.items() if option not in CHOSEN_BY_PAGE}
     given = [part for option, value in asked.items() for part in (option, value)]
-    return shlex.join(["upbench", *(["export", *given, "--web", "asked"] if in_browser else ["run", *given, "--output", "asked.json"])])
+    return shlex.join(
+        [
+            "upbench",
+            *(["export", *given, "--web", "asked"] if in_browser else ["run", *given, "--output", "asked.json"]),
+        ]
+    )
 
 
 def bytes_of(text: str) -> float:

@@ -64,7 +64,9 @@ def read(files: Sequence[Path], asked: Surroundings | None = None) -> Sources:
             "none of these files holds a run of upsamplers: measure one with 'upbench run --quick --output mine.json'."
         )
     runs.sort(key=lambda each: each[1].measured_at)
-    telling = [each for each in runs if asked is None or any(asked.hold(record.case.cell) for record in each[1].records)]
+    telling = [
+        each for each in runs if asked is None or any(asked.hold(record.case.cell) for record in each[1].records)
+    ]
     newest_file, newest = (telling or runs)[-1]
     kept = []
     for file, run in runs:

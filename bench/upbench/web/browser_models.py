@@ -37,7 +37,7 @@ TYPES = {torch.float32: "float32", torch.int64: "int64"}
 
 
 @dataclass(frozen=True)
-class Given:
+class ModelInput:
     """An input: its name in the model, its type and sizes, and its values in the machine's order of bytes."""
 
     name: str
@@ -62,7 +62,7 @@ class BrowserModel:
     """
 
     model: bytes
-    inputs: tuple[Given, ...]
+    inputs: tuple[ModelInput, ...]
     dims: tuple[int, ...]
     stride: int
     expected: bytes
@@ -151,7 +151,7 @@ def ready_model(model: bytes, inputs: Sequence[Tensor], exact: Tensor) -> Browse
         raise UnsupportedCaseError(f"its input is {strange}, and a page is given {' and '.join(TYPES.values())} only")
     names = [given.name for given in onnx.load_from_string(model).graph.input]
     given = tuple(
-        Given(name, TYPES[each.dtype], tuple(each.shape), each.contiguous().numpy().tobytes())
+        ModelInput(name, TYPES[each.dtype], tuple(each.shape), each.contiguous().numpy().tobytes())
         for name, each in zip(names, inputs, strict=True)
     )
     flat = exact.detach().contiguous().flatten()
@@ -161,7 +161,7 @@ def ready_model(model: bytes, inputs: Sequence[Tensor], exact: Tensor) -> Browse
 
 
 def stride_over(count: int) -> int:
-    """The least step that takes no more than :data:`MOST_EXPECTED` of so many values and shares no divisor with them."""
+    """The least step that takes no more than :data:`MOST_EXPECTED` of so many values; no divisor is shared."""
     stride = max(1, ceil(count / MOST_EXPECTED))
     while gcd(stride, count) > 1:
         stride += 1

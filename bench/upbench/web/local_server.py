@@ -25,7 +25,7 @@ from urllib.parse import urlsplit
 from upbench.errors import UserError
 from upbench.records.record import Run
 from upbench.web.received import accepted, keep
-from upbench.web.site_plan import ORT_FOLDER, PLAN, POLICY, Site
+from upbench.web.site_plan import ORT_FOLDER, PLAN, POLICY, BrowserSite
 
 TYPES = {
     ".html": "text/html; charset=utf-8",
@@ -88,7 +88,9 @@ class SiteServer(ThreadingTCPServer):
     daemon_threads = True
     allow_reuse_address = True
 
-    def __init__(self, site: Site, results: Path, host: str, port: int, received: Callable[[Path, Run], None]) -> None:
+    def __init__(
+        self, site: BrowserSite, results: Path, host: str, port: int, received: Callable[[Path, Run], None]
+    ) -> None:
         self.site, self.results, self.received = site, results, received
         self.token = secrets.token_urlsafe(24)
         self.files = _files_of(site)
@@ -195,7 +197,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, data, file.suffix, with_body, tag=tag)
 
     def _check_host(self) -> None:
-        """Answer to addresses only: another site's name may be made to lead here, and its pages to be of this origin."""
+        """Answer to addresses only: another site's name may be made to lead here, and its pages to have this origin."""
         try:
             host = urlsplit(f"//{self.headers.get('Host', '')}").hostname or ""
         except ValueError:
@@ -248,7 +250,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(data)
 
 
-def _files_of(site: Site) -> dict[str, Path]:
+def _files_of(site: BrowserSite) -> dict[str, Path]:
     """The files of a site by their paths in an address; what leads out of the folder is none of them."""
     root = site.folder.resolve()
     files = ((name, (root / name).resolve()) for name in (PLAN, *site.plan["files"]))

@@ -23,12 +23,15 @@ INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3j
 """As the registry states it, and as ``npm`` would check it."""
 
 REGISTRY = "https://registry.npmjs.org"
+REGISTRY_VARIABLE = "npm_config_registry"
+"""In which npm itself looks."""
+
 TIMEOUT_S = 60.0
 MOST_BYTES = 64 << 20
 
 WASM = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 WEBGPU = ("ort.webgpu.min.mjs", "ort-wasm-simd-threaded.asyncify.mjs", "ort-wasm-simd-threaded.asyncify.wasm")
-"""Scripts and the binary that each loads. The binary for WebGPU computes without threads' help, and is twice as large."""
+"""Scripts and the binary that each loads."""
 
 NOTICES = ("LICENSE", "ThirdPartyNotices.txt")
 """Of ONNX Runtime, whose package for npm has none of its own."""
@@ -96,7 +99,7 @@ def _kept() -> bytes:
 
 
 def _downloaded() -> bytes:
-    registry = os.environ.get("npm_config_registry", REGISTRY).rstrip("/")
+    registry = os.environ.get(REGISTRY_VARIABLE, REGISTRY).rstrip("/")
     address = f"{registry}/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:

@@ -23,7 +23,7 @@ from upbench.records.documents import DocumentError, fault_in, parsed
 from upbench.records.record import Record, Run, run_from, write_run
 from upbench.records.shapes import PageShape, Positive, Seconds, Shape, Words
 from upbench.records.statistics import launch_interval
-from upbench.web.site_plan import Site
+from upbench.web.site_plan import BrowserSite
 from upbench.wording import shown
 
 CONTROL = "control"
@@ -69,7 +69,7 @@ class SentShape(Shape):
 
 
 @dataclass(frozen=True)
-class _Figures:
+class _LaunchFigures:
     """What follows from the blocks of one rival in one launch."""
 
     level: float
@@ -77,7 +77,7 @@ class _Figures:
     blocks: int
 
 
-def accepted(data: bytes, site: Site) -> Run:
+def accepted(data: bytes, site: BrowserSite) -> Run:
     """Read what a page of ``site`` sent.
 
     Raises:
@@ -112,7 +112,7 @@ def keep(run: Run, folder: Path) -> Path:
     return file
 
 
-def _check_cases(run: Run, site: Site) -> None:
+def _check_cases(run: Run, site: BrowserSite) -> None:
     cells = site.plan["cells"]
     known = {(case["upsampler"], _chosen(cells[case["cell"]])): case["fields"] for case in site.plan["cases"]}
     seen = set()
@@ -132,7 +132,7 @@ def _chosen(cell: Mapping[str, Any]) -> tuple[Any, ...]:
 
 def _check_figures(run: Run) -> None:
     """Work out again what each measured case's launches come to."""
-    found: dict[tuple[str, str], dict[str, _Figures]] = {}
+    found: dict[tuple[str, str], dict[str, _LaunchFigures]] = {}
     for launch in run.facts["launches"]:
         for name, figures in _of_launch(launch).items():
             found.setdefault((launch["question"], name), {})[launch["launch"]] = figures
@@ -143,7 +143,7 @@ def _check_figures(run: Run) -> None:
             raise RefusedRecordError(f"The record has figures that are not those of its launches: {name}.")
 
 
-def _of_launch(launch: Mapping[str, Any]) -> dict[str, _Figures]:
+def _of_launch(launch: Mapping[str, Any]) -> dict[str, _LaunchFigures]:
     names, rounds = launch["names"], launch["rounds"]
     seconds = None
     if names[0] == CONTROL and all(len(each) == len(names) for each in (*rounds, launch["calls"])):
@@ -153,12 +153,12 @@ def _of_launch(launch: Mapping[str, Any]) -> dict[str, _Figures]:
     blocks = Blocks(seconds, tuple(launch["calls"]), {})
     anchor, *levels = blocks.levels
     return {
-        name: _Figures(level - anchor, float(np.median(blocks.of(place))), len(blocks.of(place)))
+        name: _LaunchFigures(level - anchor, float(np.median(blocks.of(place))), len(blocks.of(place)))
         for place, (name, level) in enumerate(zip(names[1:], levels, strict=True), 1)
     }
 
 
-def _follows(record: Record, launches: Mapping[str, _Figures]) -> bool:
+def _follows(record: Record, launches: Mapping[str, _LaunchFigures]) -> bool:
     """Whether a record says what its launches come to."""
     told, own = record.quantities, list(launches.values())
     medians = [each.median_s for each in own]

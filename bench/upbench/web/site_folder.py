@@ -28,7 +28,7 @@ from upbench.sweep.launching import LAUNCH_S, SHARE_S
 from upbench.web import ort_web
 from upbench.web.browser_models import BrowserCase, BrowserModel, check_cells, control_model, for_browser
 from upbench.web.site_page import page_files
-from upbench.web.site_plan import FORMAT, ORT_FOLDER, PLAN, NotASiteError, Site, read_site
+from upbench.web.site_plan import FORMAT, ORT_FOLDER, PLAN, BrowserSite, NotASiteError, read_site
 from upbench.whole_file import write_text_whole
 
 MOST_LAUNCHES = 30
@@ -63,7 +63,7 @@ class _Files:
 
 def write_site(
     cases: Sequence[Case], threads: Sequence[int], folder: Path, tarball: Path | None, watcher: Watcher
-) -> Site:
+) -> BrowserSite:
     """Export a grid for browsers.
 
     Args:
@@ -101,7 +101,7 @@ def write_site(
     if folder.exists():
         shutil.rmtree(folder)
     partial.rename(folder)
-    return Site(folder, plan)
+    return BrowserSite(folder, plan)
 
 
 def _check_free(folder: Path) -> None:

@@ -51,7 +51,9 @@ WORDS: dict[str, Message] = {
         "The device was busy with something else for {share} % of the time: latencies are of such a device, and all "
         "rivals suffered alike."
     ),
-    "hot": say("It became slower while it was measured, by {ratio} times, as by heat: latencies hold for a warm device."),
+    "hot": say(
+        "It became slower while it was measured, by {ratio} times, as by heat: latencies hold for a warm device."
+    ),
 }
 
 OF_THE_REPORT = ("element.js",)

@@ -35,7 +35,7 @@ class NotASiteError(UsageError):
 
 
 @dataclass(frozen=True)
-class Site:
+class BrowserSite:
     """A folder that has been written, with its plan."""
 
     folder: Path
@@ -47,7 +47,7 @@ class Site:
         return sum(case["outcome"] == "ok" for case in self.plan["cases"])
 
 
-def read_site(folder: Path) -> Site:
+def read_site(folder: Path) -> BrowserSite:
     """Read the plan of a folder.
 
     Raises:
@@ -59,4 +59,4 @@ def read_site(folder: Path) -> Site:
         plan = None
     if not isinstance(plan, dict) or plan.get("format") != FORMAT or not isinstance(plan.get("files"), dict):
         raise NotASiteError(f"{folder} was not written by this version's 'upbench export --web {folder}'.")
-    return Site(folder, plan)
+    return BrowserSite(folder, plan)

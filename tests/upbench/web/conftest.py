@@ -15,7 +15,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from upbench.records.record import Run
 from upbench.web import ort_web
 from upbench.web.local_server import SiteServer
-from upbench.web.site_plan import Site
+from upbench.web.site_plan import BrowserSite
 
 SIZES = {"phone": (360, 740), "desk": (1280, 900)}
 
@@ -58,7 +58,7 @@ def browser(chromium: Launch) -> Iterator[Browser]:
 class Serving:
     """A site that is served, and what came back."""
 
-    site: Site
+    site: BrowserSite
     address: str
     results: Path
     received: list[tuple[Path, Run]] = field(default_factory=list)
@@ -75,7 +75,7 @@ class Visit:
         return self.page.locator("#status").inner_text()
 
 
-Serve = Callable[[Site], Serving]
+Serve = Callable[[BrowserSite], Serving]
 Open = Callable[..., Visit]
 
 
@@ -84,7 +84,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
     """Serve a site until the test is over."""
     running: list[tuple[SiteServer, threading.Thread]] = []
 
-    def start(site: Site) -> Serving:
+    def start(site: BrowserSite) -> Serving:
         results = tmp_path / "results"
         received: list[tuple[Path, Run]] = []
         server = SiteServer(site, results, "127.0.0.1", 0, lambda *each: received.append(each))
@@ -102,7 +102,7 @@ def serve(tmp_path: Path) -> Iterator[Serve]:
 
 @pytest.fixture
 def visit(browser: Browser) -> Iterator[Open]:
-    """Open a served page as a new visitor, or in a further tab of one; nothing may leave its origin or be complained of."""
+    """Open a served page as a new visitor, or in a further tab of one; nothing may leave its origin."""
     contexts, visits = [], []
 
     def go(serving: Serving, query: str = "", size: str = "desk", beside: Visit | None = None, **more: Any) -> Visit:
@@ -118,7 +118,9 @@ def visit(browser: Browser) -> Iterator[Open]:
         page.set_default_timeout(20_000)
         page.on("console", lambda message: noise.append(f"{message.type}: {message.text}"))
         page.on("pageerror", lambda error: noise.append(f"error: {error}"))
-        page.on("request", lambda r: None if r.url.startswith((serving.address, "blob:", "data:")) else noise.append(r.url))
+        page.on(
+            "request", lambda r: None if r.url.startswith((serving.address, "blob:", "data:")) else noise.append(r.url)
+        )
         page.goto(serving.address + query)
         page.wait_for_selector("html[data-ready]", state="attached")
         return found

@@ -15,7 +15,7 @@ from tests.upbench.synthetic import card
 from upbench.cases.case import Case, Cell
 from upbench.processes.rivals import Blocks
 from upbench.records.record import Launch, Run, build_record, write_run
-from upbench.web.site_plan import FORMAT, PLAN, Site, read_site
+from upbench.web.site_plan import FORMAT, PLAN, BrowserSite, read_site
 
 NAMES = ("subpixel", "transposed")
 CELL = Cell(2, 16, 16, 16, 48, 48)
@@ -32,7 +32,7 @@ FINGERPRINT = {
 }  # fmt: skip
 
 
-def site_in(folder: Path) -> Site:
+def site_in(folder: Path) -> BrowserSite:
     """Write a folder as an export would, but for its models, and read it."""
     for name, text in FILES.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
@@ -51,7 +51,7 @@ def site_in(folder: Path) -> Site:
     return read_site(folder)
 
 
-def sent_from(site: Site, latencies: Sequence[float] = (1e-3, 2e-3), seed: int = 0, launches: int = 4) -> Run:
+def sent_from(site: BrowserSite, latencies: Sequence[float] = (1e-3, 2e-3), seed: int = 0, launches: int = 4) -> Run:
     """A run of a page of this site, in one thread of WebAssembly."""
     rng = random.Random(seed)
     cell = replace(CELL, runtime="web-wasm")

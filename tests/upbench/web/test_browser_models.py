@@ -29,15 +29,16 @@ OWN = "tests.upbench.own_upsamplers:"
 
 
 def case(upsampler: str, **cell: Any) -> Case:
-    return Case(upsampler, Cell(**{"scale": 2, "channels": 8, "in_channels": 8, "out_channels": 8, "height": 12, "width": 20, **cell}))
+    return Case(
+        upsampler,
+        Cell(**{"scale": 2, "channels": 8, "in_channels": 8, "out_channels": 8, "height": 12, "width": 20, **cell}),
+    )
 
 
 def difference(model: BrowserModel) -> float:
     """How far ONNX Runtime is from what the model should give, as a page works it out."""
     session = onnxruntime.InferenceSession(model.model, providers=["CPUExecutionProvider"])
-    feeds = {
-        each.name: np.frombuffer(each.data, dtype=each.type).reshape(each.dims) for each in model.inputs
-    }
+    feeds = {each.name: np.frombuffer(each.data, dtype=each.type).reshape(each.dims) for each in model.inputs}
     output = session.run(None, feeds)[0]
     assert output.shape == model.dims
     expected = np.frombuffer(model.expected, dtype=np.float32)
@@ -70,9 +71,7 @@ def test_what_cannot_do_the_scale_says_so() -> None:
     assert found.model is None
 
 
-@pytest.mark.parametrize(
-    ("name", "outcome"), [("TooSmall", "refused"), ("Sorting", "ok")]
-)
+@pytest.mark.parametrize(("name", "outcome"), [("TooSmall", "refused"), ("Sorting", "ok")])
 def test_a_class_of_ones_own_is_judged_before_it_travels(name: str, outcome: str) -> None:
     assert for_browser(case(OWN + name)).outcome == outcome
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -31,7 +31,7 @@ from upbench.records.statistics import compare_levels, launch_interval
 from upbench.report import write_report
 from upbench.sweep.plan import planned
 from upbench.web.site_folder import write_site
-from upbench.web.site_plan import NotASiteError, Site, read_site
+from upbench.web.site_plan import BrowserSite, NotASiteError, read_site
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
 
@@ -40,7 +40,7 @@ NAMES = ("subpixel", "transposed", "nearest_conv_staged")
 
 
 @pytest.fixture(scope="module")
-def site(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> Site:
+def site(tarball: Path, tmp_path_factory: pytest.TempPathFactory) -> BrowserSite:
     """Two upsamplers in one small cell, and a third that cannot do the scale."""
     axes = replace(grid.quick(), upsamplers=NAMES, scales=(3,), channels=(8,), sizes=((16, 24),))
     folder = tmp_path_factory.mktemp("sites") / "site"
@@ -85,7 +85,7 @@ def in_language(page: Page, language: str) -> None:
 
 
 def test_a_phone_measures_a_grid_and_its_record_is_a_run_like_any_other(
-    visit: Open, serve: Serve, site: Site, tmp_path: Path
+    visit: Open, serve: Serve, site: BrowserSite, tmp_path: Path
 ) -> None:
     serving = serve(site)
     page = begin(visit(serving, size="phone"))
@@ -133,7 +133,7 @@ def read_beside_python(run: Run, folder: Path) -> None:
     assert not {row.verdict for row in compare_runs(run, small_run())} & {"B slower", "B faster", "no difference seen"}
 
 
-def test_the_pages_figures_are_pythons(visit: Open, serve: Serve, site: Site) -> None:
+def test_the_pages_figures_are_pythons(visit: Open, serve: Serve, site: BrowserSite) -> None:
     page = visit(serve(site)).page
     rng = random.Random(0)
     for rivals, rounds in ((1, 6), (3, 7), (5, 20)):
@@ -165,7 +165,7 @@ def test_the_pages_figures_are_pythons(visit: Open, serve: Serve, site: Site) ->
 
 
 def test_it_stops_by_keyboard_and_goes_on_after_the_page_was_closed(
-    visit: Open, serve: Serve, site: Site, tmp_path: Path
+    visit: Open, serve: Serve, site: BrowserSite, tmp_path: Path
 ) -> None:
     serving = serve(site)
     here = visit(serving)
@@ -201,7 +201,7 @@ def test_it_stops_by_keyboard_and_goes_on_after_the_page_was_closed(
     expect(page.locator("#results")).to_be_hidden()
 
 
-def test_a_second_tab_does_not_measure_at_the_same_time(visit: Open, serve: Serve, site: Site) -> None:
+def test_a_second_tab_does_not_measure_at_the_same_time(visit: Open, serve: Serve, site: BrowserSite) -> None:
     serving = serve(site)
     here = visit(serving)
     first = begin(here, launches=24)
@@ -214,11 +214,13 @@ def test_a_second_tab_does_not_measure_at_the_same_time(visit: Open, serve: Serv
     expect(first.locator("#begin")).to_be_enabled()
 
 
-def test_a_launch_that_was_hidden_is_made_again(visit: Open, serve: Serve, site: Site, tmp_path: Path) -> None:
+def test_a_launch_that_was_hidden_is_made_again(visit: Open, serve: Serve, site: BrowserSite, tmp_path: Path) -> None:
     page = begin(visit(serve(site)), launches=24)
     expect(page.locator("#status")).to_have_text(re.compile("^Measuring"))
-    hide = "(hidden) => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});" \
+    hide = (
+        "(hidden) => { Object.defineProperty(document, 'hidden', {value: hidden, configurable: true});"
         " document.dispatchEvent(new Event('visibilitychange')); }"
+    )
     page.evaluate(hide, True)
     expect(page.locator("#status")).to_have_text(re.compile("^Waiting: the tab is hidden"))
     page.evaluate(hide, False)
@@ -239,7 +241,7 @@ def test_a_launch_that_was_hidden_is_made_again(visit: Open, serve: Serve, site:
         f"?{'a' * 5000}",
     ],
 )
-def test_an_address_does_no_harm(visit: Open, serve: Serve, site: Site, query: str) -> None:
+def test_an_address_does_no_harm(visit: Open, serve: Serve, site: BrowserSite, query: str) -> None:
     page = visit(serve(site), query).page
     assert page.evaluate("window.hurt") is None
     assert page.locator("h1").inner_text() == "Which upsampler in this browser?"
@@ -247,7 +249,7 @@ def test_an_address_does_no_harm(visit: Open, serve: Serve, site: Site, query: s
     assert page.locator("img").count() == 0
 
 
-def test_an_address_may_ask_for_a_language(visit: Open, serve: Serve, site: Site) -> None:
+def test_an_address_may_ask_for_a_language(visit: Open, serve: Serve, site: BrowserSite) -> None:
     page = visit(serve(site), "?lang=zh").page
     assert page.title() == "这个浏览器里该用哪种上采样器？"
     assert page.locator("#begin").inner_text() == "测量"
@@ -255,7 +257,7 @@ def test_an_address_may_ask_for_a_language(visit: Open, serve: Serve, site: Site
         assert english not in page.locator("body").inner_text()
 
 
-def harmed(site: Site, folder: Path, change: Any) -> Site:
+def harmed(site: BrowserSite, folder: Path, change: Any) -> BrowserSite:
     """A copy of a site whose model of sub-pixel convolution is another."""
     shutil.copytree(site.folder, folder, copy_function=os.link)
     model = next(case["model"] for case in site.plan["cases"] if case["upsampler"] == "subpixel")
@@ -281,7 +283,7 @@ def other_weights(data: bytes) -> bytes:
     ids=["other weights", "cut off", "no model"],
 )
 def test_a_wrong_model_is_noticed(
-    visit: Open, serve: Serve, site: Site, tmp_path: Path, change: Any, words: str
+    visit: Open, serve: Serve, site: BrowserSite, tmp_path: Path, change: Any, words: str
 ) -> None:
     page = begin(visit(serve(harmed(site, tmp_path / "harmed", change))))
     until_launches(page, 1)
@@ -292,7 +294,7 @@ def test_a_wrong_model_is_noticed(
     assert outcomes["transposed"] == "ok"
 
 
-def test_a_server_that_is_gone_says_nothing_of_an_upsampler(visit: Open, serve: Serve, site: Site) -> None:
+def test_a_server_that_is_gone_says_nothing_of_an_upsampler(visit: Open, serve: Serve, site: BrowserSite) -> None:
     here = visit(serve(site))
     here.page.context.route("**/models/**", lambda route: route.abort())
     page = begin(here)
@@ -304,11 +306,11 @@ def test_a_server_that_is_gone_says_nothing_of_an_upsampler(visit: Open, serve: 
 
 
 @pytest.fixture
-def static(site: Site) -> Iterator[Serving]:
+def static(site: BrowserSite) -> Iterator[Serving]:
     """A server of files that knows nothing of ours."""
 
     class Quiet(http.server.SimpleHTTPRequestHandler):
-        extensions_map = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}
+        extensions_map: ClassVar = {**http.server.SimpleHTTPRequestHandler.extensions_map, ".mjs": "text/javascript"}
 
         def log_message(self, format: str, *values: object) -> None:
             pass
@@ -340,18 +342,18 @@ def test_without_our_headers_there_is_one_thread_a_coarse_clock_and_a_file(
             assert calls * seconds > 20 * run.facts["browser"]["clock_s"]
 
 
-def test_a_folder_with_anything_else_in_it_is_left_alone(site: Site, tmp_path: Path, tarball: Path) -> None:
+def test_a_folder_with_anything_else_in_it_is_left_alone(site: BrowserSite, tmp_path: Path, tarball: Path) -> None:
     folder = tmp_path / "site"
     shutil.copytree(site.folder, folder, copy_function=os.link)
     (folder / "thesis.txt").write_text("mine")
-    with pytest.raises(NotASiteError, match="holds thesis.txt, which no export wrote"):
+    with pytest.raises(NotASiteError, match=r"holds thesis\.txt, which no export wrote"):
         write_site([], (), folder, tarball, Silent())
     assert (folder / "thesis.txt").read_text() == "mine"
     assert read_site(folder).plan["digest"] == site.plan["digest"]
 
 
 @pytest.mark.slow
-def test_threads_are_measured_where_memory_is_shared(visit: Open, serve: Serve, site: Site) -> None:
+def test_threads_are_measured_where_memory_is_shared(visit: Open, serve: Serve, site: BrowserSite) -> None:
     serving = serve(site)
     page = begin(visit(serving), one_thread=False)
     finished(page)
@@ -362,7 +364,7 @@ def test_threads_are_measured_where_memory_is_shared(visit: Open, serve: Serve, 
 
 
 @pytest.mark.slow
-def test_webgpu_gives_the_same_output_on_a_software_adapter(serve: Serve, site: Site, chromium: Launch) -> None:
+def test_webgpu_gives_the_same_output_on_a_software_adapter(serve: Serve, site: BrowserSite, chromium: Launch) -> None:
     serving = serve(site)
     launched = chromium("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader")
     page = launched.new_page()

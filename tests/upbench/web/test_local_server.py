@@ -16,11 +16,11 @@ from tests.upbench.web.sent import FILES, document_of, sent_from, site_in
 from upbench.records.record import Run, read_run
 from upbench.web import local_server
 from upbench.web.local_server import SiteServer
-from upbench.web.site_plan import Site
+from upbench.web.site_plan import BrowserSite
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> BrowserSite:
     return site_in(tmp_path / "site")
 
 
@@ -63,7 +63,7 @@ def received() -> list[tuple[Path, Run]]:
 
 
 @pytest.fixture
-def asked(site: Site, tmp_path: Path, received: list[tuple[Path, Run]]) -> Iterator[Asked]:
+def asked(site: BrowserSite, tmp_path: Path, received: list[tuple[Path, Run]]) -> Iterator[Asked]:
     with SiteServer(site, tmp_path / "results", "127.0.0.1", 0, lambda *each: received.append(each)) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
@@ -73,7 +73,7 @@ def asked(site: Site, tmp_path: Path, received: list[tuple[Path, Run]]) -> Itera
 
 
 @pytest.fixture
-def body(site: Site, tmp_path: Path) -> bytes:
+def body(site: BrowserSite, tmp_path: Path) -> bytes:
     return json.dumps(document_of(sent_from(site), tmp_path)).encode()
 
 
@@ -109,7 +109,7 @@ def test_what_does_not_change_is_kept_by_browsers_and_the_rest_is_asked_for_agai
     "path",
     ["/secret.txt", "/link.txt", "/../secret.txt", "/%2e%2e/secret.txt", "//etc/passwd", "/models/", "/.", "/\\..\\x"],
 )
-def test_only_files_of_the_export_are_handed_out(asked: Asked, site: Site, path: str) -> None:
+def test_only_files_of_the_export_are_handed_out(asked: Asked, site: BrowserSite, path: str) -> None:
     (site.folder / "secret.txt").write_text("secret")
     (site.folder.parent / "secret.txt").write_text("secret")
     status, _, data = asked.ask("GET", path)
@@ -117,7 +117,7 @@ def test_only_files_of_the_export_are_handed_out(asked: Asked, site: Site, path:
     assert b"secret" not in data
 
 
-def test_a_file_that_leads_out_of_the_folder_is_not_handed_out(site: Site, tmp_path: Path) -> None:
+def test_a_file_that_leads_out_of_the_folder_is_not_handed_out(site: BrowserSite, tmp_path: Path) -> None:
     (tmp_path / "outside.txt").write_text("secret")
     (site.folder / "main.js").unlink()
     (site.folder / "main.js").symlink_to(tmp_path / "outside.txt")
@@ -197,12 +197,12 @@ def test_who_goes_away_in_the_middle_is_not_complained_of(asked: Asked, capfd: p
     assert "Traceback" not in "".join(capfd.readouterr())
 
 
-def address_of(site: Site, host: str) -> Any:
+def address_of(site: BrowserSite, host: str) -> Any:
     with SiteServer(site, site.folder, host, 0, lambda *_: None) as server:
         return server.address, server.address_for_others, server.server_address[1]
 
 
-def test_the_address_is_one_that_a_browser_can_open(site: Site) -> None:
+def test_the_address_is_one_that_a_browser_can_open(site: BrowserSite) -> None:
     here, others, port = address_of(site, "127.0.0.1")
     assert here == others == f"http://127.0.0.1:{port}/"
     here, others, port = address_of(site, "0.0.0.0")

@@ -14,19 +14,19 @@ from tests.upbench.web.sent import NAMES, document_of, sent_from, site_in
 from upbench.records.comparison import compare_runs, machine_differences
 from upbench.records.record import read_run
 from upbench.web.received import RefusedRecordError, accepted, keep
-from upbench.web.site_plan import NotASiteError, Site, read_site
+from upbench.web.site_plan import BrowserSite, NotASiteError, read_site
 
 Document = dict[str, Any]
 Harm = Callable[[Document], object]
 
 
 @pytest.fixture
-def site(tmp_path: Path) -> Site:
+def site(tmp_path: Path) -> BrowserSite:
     return site_in(tmp_path / "site")
 
 
 @pytest.fixture
-def document(site: Site, tmp_path: Path) -> Document:
+def document(site: BrowserSite, tmp_path: Path) -> Document:
     return document_of(sent_from(site), tmp_path)
 
 
@@ -35,7 +35,7 @@ def info(document: Document, place: int = 0) -> Document:
     return found
 
 
-def test_a_record_is_kept_as_any_other_run(site: Site, document: Document, tmp_path: Path) -> None:
+def test_a_record_is_kept_as_any_other_run(site: BrowserSite, document: Document, tmp_path: Path) -> None:
     # What a page says of the site is not believed, and what nobody knows is left behind.
     document["upsample_bench"] |= {"command": "rm -rf /", "unheard": "of", "version": "9.9"}
     file = keep(accepted(json.dumps(document).encode(), site), tmp_path / "results")
@@ -49,7 +49,7 @@ def test_a_record_is_kept_as_any_other_run(site: Site, document: Document, tmp_p
     assert run.fingerprint["browser"]["name"] == "Test Browser"
 
 
-def test_the_same_record_twice_is_two_files(site: Site, document: Document, tmp_path: Path) -> None:
+def test_the_same_record_twice_is_two_files(site: BrowserSite, document: Document, tmp_path: Path) -> None:
     run = accepted(json.dumps(document).encode(), site)
     first = keep(run, tmp_path / "results")
     before = first.read_bytes()
@@ -95,7 +95,7 @@ HARMS: dict[str, tuple[Harm, str]] = {
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_a_record_that_lies_is_refused_in_one_sentence(site: Site, document: Document, harm: str) -> None:
+def test_a_record_that_lies_is_refused_in_one_sentence(site: BrowserSite, document: Document, harm: str) -> None:
     change, words = HARMS[harm]
     change(document)
     with pytest.raises(RefusedRecordError) as refused:
@@ -105,12 +105,12 @@ def test_a_record_that_lies_is_refused_in_one_sentence(site: Site, document: Doc
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[]", b'{"benchmarks": NaN}', b"[" * 100_000, b"\xff\xfe"])
-def test_what_is_no_json_is_refused(site: Site, data: bytes) -> None:
+def test_what_is_no_json_is_refused(site: BrowserSite, data: bytes) -> None:
     with pytest.raises(RefusedRecordError, match="The record"):
         accepted(data, site)
 
 
-def test_two_browsers_are_two_machines_and_a_newer_version_is_the_same(site: Site) -> None:
+def test_two_browsers_are_two_machines_and_a_newer_version_is_the_same(site: BrowserSite) -> None:
     one, other, newer = sent_from(site), sent_from(site, seed=1), sent_from(site, seed=2)
     told = one.fingerprint["browser"]
     other = replace(other, machine_info={"fingerprint": {**one.fingerprint, "browser": {**told, "installation": "ff"}}})

@@ -1,4 +1,4 @@
-"""``upbench export --web`` and ``upbench serve`` as people meet them: one sentence for each mistake, and Ctrl-C is an end."""
+"""``upbench export --web`` and ``upbench serve`` as people meet them: a sentence for each mistake; Ctrl-C is an end."""
 
 from __future__ import annotations
 
