@@ -23,7 +23,7 @@ os.environ["TORCHINDUCTOR_CACHE_DIR"] = str(Path(tempfile.gettempdir(), f"upbenc
 
 OF_PROCESSES = tuple(
     f"tests/upbench/{place}"
-    for place in ("test_cli.py", "test_pytest_plugin.py", "runtimes/", "gate/", "fleet/", "sweep/")
+    for place in ("test_cli.py", "test_pytest_plugin.py", "runtimes/", "gate/", "fleet/", "sweep/", "web/")
 )
 """Tests that wait for processes of their own."""
 

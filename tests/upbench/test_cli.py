@@ -410,7 +410,9 @@ def test_list_and_doctor_print_a_table(here: Here) -> None:
         assert subject in doctor.stdout
 
 
-@pytest.mark.parametrize("command", ["run", "quality", "report", "recommend", "compare", "list", "doctor"])
+@pytest.mark.parametrize(
+    "command", ["run", "quality", "report", "recommend", "compare", "list", "doctor", "export", "serve"]
+)
 def test_every_command_has_help_with_an_example(command: str, here: Here) -> None:
     result = here(command, "--help")
     assert result.returncode == 0

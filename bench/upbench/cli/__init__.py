@@ -13,6 +13,7 @@ import typer
 from upbench.cli import console
 from upbench.cli.compare_command import compare
 from upbench.cli.doctor_command import doctor
+from upbench.cli.export_command import export
 from upbench.cli.gate_command import gate
 from upbench.cli.history_command import history
 from upbench.cli.list_command import list_upsamplers
@@ -21,6 +22,7 @@ from upbench.cli.recommend_command import recommend
 from upbench.cli.report_command import report
 from upbench.cli.rewrite_command import rewrite
 from upbench.cli.run_command import run
+from upbench.cli.serve_command import serve
 from upbench.errors import UserError
 
 __all__ = ["app", "main"]
@@ -47,6 +49,8 @@ app.command(
     context_settings={"ignore_unknown_options": True},
 )(gate)
 app.command(epilog="Example: upbench rewrite model.onnx --output faster.onnx --runtime onnx,openvino")(rewrite)
+app.command(epilog="Example: upbench export --web site --scale 2 --channels 16, then upbench serve site")(export)
+app.command(epilog="Example: upbench serve site --results results; then open the address that it prints")(serve)
 app.command("list", epilog="Example: upbench list --json")(list_upsamplers)
 app.command(epilog="Example: upbench doctor")(doctor)
 

@@ -46,7 +46,9 @@ def recommend(
     layout: Annotated[str, typer.Option(help="contiguous, channels_last.")] = "contiguous",
     threads: Annotated[str, typer.Option(help="Threads of one operator.")] = "1",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
-    runtime: Annotated[str, typer.Option(help="eager, compiled, cudagraph, onnx, openvino.")] = "eager",
+    runtime: Annotated[
+        str, typer.Option(help="eager, compiled, cudagraph, onnx, openvino, ncnn, litert, web-wasm.")
+    ] = "eager",
     step: Annotated[str, typer.Option(help="inference, training.")] = "inference",
     tf32: Annotated[str, typer.Option(help="On CUDA: off, on.")] = "off",
     cudnn_benchmark: Annotated[str, typer.Option(help="On CUDA: off, on.")] = "off",
@@ -99,7 +101,7 @@ def recommend(
     question = Question(cell, objective.value, limits)
 
     language: Language = lang.value
-    sources = reading.read(files)
+    sources = reading.read(files, surroundings)
     for note in sources.notes:
         console.say(note.in_language(language), console.errors)
     found = recommended(sources.runs, sources.quality, question)

@@ -223,6 +223,9 @@ def _measured(file: Path, document: _Document) -> ArchivedRun:
     # Latencies with another allocator are no more comparable than those of another machine.
     allocator = ours.settings.allocator if ours else None
     hardware = [*(info.get(part) for part in HARDWARE), info.get("node"), allocator]
+    if isinstance(browser := info.get("browser"), dict):
+        # Its version is software.
+        hardware.append({part: browser.get(part) for part in ("name", "installation", "isolated")})
     committed = (commit.id or "") not in NO_COMMIT
     memory = info.get("memory_bytes")
     return ArchivedRun(

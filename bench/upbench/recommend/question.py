@@ -44,8 +44,15 @@ class Question:
             raise UsageError("a case has a scale above 1, and channels, sizes, batch and threads of at least 1.")
 
 
+IN_BROWSERS = "web-"
+"""With which the runtimes of a page begin; there the page chooses what is not spelt here."""
+
+CHOSEN_BY_PAGE = ("--dtype", "--layout", "--device", "--runtime", "--step")
+
+
 def command_to_measure(names: Sequence[str], cell: Cell) -> str:
-    """The command that measures upsamplers in a cell; what has its default is left out."""
+    """The command that measures upsamplers in a cell, or writes the page that does; defaults are left out."""
+    in_browser = cell.runtime.startswith(IN_BROWSERS)
     options = {
         "--upsampler": ",".join(names),
         "--scale": scale_text(cell.scale),
@@ -72,8 +79,16 @@ def command_to_measure(names: Sequence[str], cell: Cell) -> str:
         "--step": Cell.step,
         **{f"--{name.replace('_', '-')}": getattr(Cell, name) for name in CUDA_AXES},
     }
-    given = [part for option, value in options.items() if usual.get(option) != value for part in (option, value)]
-    return shlex.join(["upbench", "run", *given, "--output", "asked.json"])
+    asked = {option: value for option, value in options.items() if usual.get(option) != value}
+    if in_browser:
+        asked = {option: value for option, value in asked.items() if option not in CHOSEN_BY_PAGE}
+    given = [part for option, value in asked.items() for part in (option, value)]
+    return shlex.join(
+        [
+            "upbench",
+            *(["export", *given, "--web", "asked"] if in_browser else ["run", *given, "--output", "asked.json"]),
+        ]
+    )
 
 
 def bytes_of(text: str) -> float:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from upbench.errors import UserError
 from upbench.recommend import sentences
+from upbench.recommend.measurements import Surroundings
 from upbench.records.comparison import machine_differences, version_differences
 from upbench.records.documents import DocumentError, read_document
 from upbench.records.quality_run import QualityRun, is_quality, read_quality
@@ -38,8 +39,12 @@ class Sources:
     notes: tuple[Message, ...]
 
 
-def read(files: Sequence[Path]) -> Sources:
+def read(files: Sequence[Path], asked: Surroundings | None = None) -> Sources:
     """Read records; trials and other JSON are passed over with a note.
+
+    Args:
+        files: in any order.
+        asked: the surroundings of a question, for which the newest run that has any such case decides the machine.
 
     Raises:
         UserError: a file is damaged, or none holds a run.
@@ -59,7 +64,10 @@ def read(files: Sequence[Path]) -> Sources:
             "none of these files holds a run of upsamplers: measure one with 'upbench run --quick --output mine.json'."
         )
     runs.sort(key=lambda each: each[1].measured_at)
-    newest_file, newest = runs[-1]
+    telling = [
+        each for each in runs if asked is None or any(asked.hold(record.case.cell) for record in each[1].records)
+    ]
+    newest_file, newest = (telling or runs)[-1]
     kept = []
     for file, run in runs:
         if differences := conditions_that_differ(newest, run):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from math import isclose
+from typing import Any
 
 from upbench.processes.disturbance import CONTROL_TOLERANCE
 from upbench.records.record import Record, Run
@@ -42,7 +43,11 @@ class ComparedCase:
 def machine_differences(a: Run, b: Run) -> list[str]:
     """Return what keeps latencies of the two runs from being compared: the machine, or the allocator's setting."""
     differences = [part for part in IDENTITY if a.fingerprint.get(part) != b.fingerprint.get(part)]
-    if not isclose(a.fingerprint["memory_bytes"], b.fingerprint["memory_bytes"], rel_tol=SAME_MEMORY):
+    if _browser(a) != _browser(b):
+        differences.append("browser")
+    memory_a, memory_b = a.fingerprint["memory_bytes"], b.fingerprint["memory_bytes"]
+    # A browser may not tell.
+    if not (memory_a == memory_b or (memory_a and memory_b and isclose(memory_a, memory_b, rel_tol=SAME_MEMORY))):
         differences.append("memory_bytes")
     if a.facts["settings"]["allocator"] != b.facts["settings"]["allocator"]:
         differences.append("allocator")
@@ -59,7 +64,14 @@ def version_differences(a: Run, b: Run) -> list[str]:
         {**{name: run.fingerprint.get(name) for name in told}, **run.fingerprint.get("versions", {})} for run in (a, b)
     )
     both = [name for name in before if name in after]
-    return [f"{name} {before[name]} → {after[name]}" for name in both if before[name] != after[name]]
+    told_by_both = [name for name in both if before[name] and after[name]]
+    return [f"{name} {before[name]} → {after[name]}" for name in told_by_both if before[name] != after[name]]
+
+
+def _browser(run: Run) -> dict[str, Any] | None:
+    """Which browser measured, its version left out; None where it was this package."""
+    told = run.fingerprint.get("browser")
+    return None if told is None else {part: value for part, value in told.items() if part != "version"}
 
 
 def compare_runs(a: Run, b: Run) -> list[ComparedCase]:

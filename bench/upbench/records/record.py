@@ -246,16 +246,24 @@ def read_run(path: Path) -> Run:
         RecordError: the file is damaged, foreign, or of a later schema.
     """
     try:
-        document = read_document(path)
-        if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
-            raise RecordError(f"{path} is not a pytest-benchmark file: it has no list of benchmarks.")
-        ours = document.get("upsample_bench")
-        if not isinstance(ours, dict):
-            raise RecordError(f"{path} was not measured by upsample-bench: its benchmarks lack our fields.")
-        check_schema(ours.get("schema"), SCHEMA)
-        return _run_of(document, migrated(ours))
+        return run_from(read_document(path))
     except DocumentError as error:
         raise RecordError(f"{path} {error}") from error
+
+
+def run_from(document: Any) -> Run:
+    """The run that a JSON document holds.
+
+    Raises:
+        DocumentError: it is damaged, foreign, or of a later schema.
+    """
+    if not isinstance(document, dict) or not isinstance(document.get("benchmarks"), list):
+        raise DocumentError("is not a pytest-benchmark file: it has no list of benchmarks.")
+    ours = document.get("upsample_bench")
+    if not isinstance(ours, dict):
+        raise DocumentError("was not measured by upsample-bench: its benchmarks lack our fields.")
+    check_schema(ours.get("schema"), SCHEMA)
+    return _run_of(document, migrated(ours))
 
 
 def migrated(ours: Mapping[str, Any]) -> dict[str, Any]:

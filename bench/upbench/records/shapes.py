@@ -158,6 +158,16 @@ class LimitsShape(Shape):
     bytes_per_s: Rate
 
 
+class PageShape(Shape):
+    """What a page that measured in a browser says of itself."""
+
+    site: Words
+    clock_s: Amount
+    isolated: bool
+    hidden_launches: Count
+    slowdown: Amount | None
+
+
 class FactsShape(Shape):
     """What a file says of its run as a whole."""
 
@@ -168,16 +178,26 @@ class FactsShape(Shape):
     controls: Annotated[list[ControlShape], Field(fail_fast=True)]
     limits: Annotated[list[LimitsShape], Field(fail_fast=True)]
     cards: dict[Words, CardShape]
+    browser: PageShape | None = None
+
+
+class BrowserShape(Shape):
+    """The browser that measured, which tells little of the machine below it."""
+
+    name: Words
+    version: Words
+    installation: Words
+    isolated: bool
 
 
 class FingerprintShape(Shape):
-    """The machine and the software that decides its speed."""
+    """The machine and the software that decides its speed; ``browser`` where a page measured, which may not know it."""
 
     cpu: Words
     physical_cores: Count | None
     usable_cores: Count
     caches: dict[Words, Words]
-    memory_bytes: Annotated[int, Field(ge=1, le=2**63 - 1)]
+    memory_bytes: Annotated[int, Field(ge=1, le=2**63 - 1)] | None
     os: Words
     libc: Words
     python: Words
@@ -185,6 +205,13 @@ class FingerprintShape(Shape):
     cpu_capability: Words
     gpus: list[Words]
     versions: dict[Words, Words] = {}
+    browser: BrowserShape | None = None
+
+    @model_validator(mode="after")
+    def _tells_its_memory(self) -> Self:
+        if self.memory_bytes is None and self.browser is None:
+            raise ValueError("only a browser may not know its memory_bytes")
+        return self
 
 
 class MachineShape(Shape):

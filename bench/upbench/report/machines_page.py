@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import compress
 from pathlib import Path
@@ -60,7 +60,7 @@ def by_machine(runs: Sequence[Run]) -> list[list[Run]]:
 
 def names_of(groups: Sequence[Sequence[Run]]) -> list[str]:
     """What to call each machine."""
-    plain = [str(next(iter(own[0].fingerprint["gpus"]), own[0].fingerprint["cpu"])) for own in groups]
+    plain = [_name(own[0].fingerprint) for own in groups]
     times = Counter(plain)
     seen: Counter[str] = Counter()
     names = []
@@ -68,6 +68,20 @@ def names_of(groups: Sequence[Sequence[Run]]) -> list[str]:
         seen[name] += 1
         names.append(f"{name} ({seen[name]})" if times[name] > 1 else name)
     return names
+
+
+def _name(fingerprint: Mapping[str, Any]) -> str:
+    """A GPU, as whoever has one measures it, or the processor; a browser is called after itself."""
+    if fingerprint.get("browser"):
+        return str(fingerprint["cpu"])
+    return str(next(iter(fingerprint["gpus"]), fingerprint["cpu"]))
+
+
+def software_of(run: Run) -> str:
+    """What decides a run's speed besides the machine: torch, or what a browser has in its place."""
+    found = run.fingerprint
+    version = found.get("versions", {}).get("onnxruntime-web", "?")
+    return f"ONNX Runtime Web {version}" if found.get("browser") else f"torch {found['torch']}"
 
 
 def folders_of(names: Sequence[str]) -> list[str]:
@@ -99,7 +113,7 @@ def write_machines(
             "name": machine.name,
             "address": f"{machine.folder.name}/report.html",
             "cases": len(machine.evidence.records),
-            "torch": str(machine.runs[0].fingerprint["torch"]),
+            "software": software_of(machine.runs[0]),
         }
         for machine in machines
     ]

@@ -21,6 +21,7 @@ from upbench.report.drawing import Chart
 from upbench.report.evidence import Evidence
 from upbench.report.explorer import explorer_data
 from upbench.report.headings import heading
+from upbench.report.machines_page import software_of
 from upbench.report.page_words import in_all_languages, page_words
 from upbench.report.quality_section import QualitySection
 from upbench.report.section import Section
@@ -109,7 +110,9 @@ def _environment() -> Environment:
         loader=PackageLoader("upbench.report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True, finalize=_finalize,
     )  # fmt: skip
-    environment.globals |= {"say": say, "listed": listed, "series": series, "heading": heading}
+    environment.globals |= {
+        "say": say, "listed": listed, "series": series, "heading": heading, "software_of": software_of,
+    }  # fmt: skip
     environment.filters |= {
         "english": lambda text: in_words(text, "en"),
         "chinese": lambda text: in_words(text, "zh"),
@@ -152,6 +155,8 @@ def _counts(evidence: Evidence) -> dict[str, int]:
 def _machine(run: Run) -> list[tuple[Message, Message | str]]:
     """The fingerprint as a person reads it."""
     found = run.fingerprint
+    if browser := found.get("browser"):
+        return _browser(found, browser)
     caches = ", ".join(f"{name} {size}" for name, size in found["caches"].items())
     cores = say("{usable} usable, {physical} physical", usable=found["usable_cores"], physical=found["physical_cores"])
     return [
@@ -162,4 +167,20 @@ def _machine(run: Run) -> list[tuple[Message, Message | str]]:
         (say("GPU"), ", ".join(found["gpus"]) or say("none")),
         (say("system"), f"{found['os']}, {found['libc']}, Python {found['python']}"),
         (say("torch"), str(found["torch"])),
+    ]
+
+
+def _browser(found: Mapping[str, Any], browser: Mapping[str, Any]) -> list[tuple[Message, Message | str]]:
+    """What a browser tells of itself and of the device."""
+    memory = found["memory_bytes"]
+    versions = ", ".join(f"{name} {version}" for name, version in found.get("versions", {}).items())
+    isolated = say("isolated, so that threads can share memory")
+    return [
+        (say("browser"), f"{browser['name']} {browser['version']}"),
+        (say("pages"), isolated if browser["isolated"] else say("not isolated: no threads, and a coarse clock")),
+        (say("cores"), str(found["usable_cores"])),
+        (say("memory"), say("not told") if memory is None else say("about {size} GiB", size=memory >> 30)),
+        (say("GPU"), ", ".join(found["gpus"]) or say("none")),
+        (say("system"), str(found["os"])),
+        (say("software"), say("{versions}; models exported by torch {torch}", versions=versions, torch=found["torch"])),
     ]

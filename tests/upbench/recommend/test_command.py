@@ -88,3 +88,13 @@ def test_it_needs_no_torch(records: Path) -> None:
         [sys.executable, "-c", code, *ASKED, str(records)], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_a_case_of_a_browser_is_measured_by_a_page(tmp_path: Path) -> None:
+    path = tmp_path / "browser.json"
+    write_run(grid_run({"subpixel": power(2e-9)}, runtime="web-wasm", threads=2), path)
+    asked = ("--scale", "4", "--channels", "64", "--size", "270x480", "--runtime", "web-wasm", "--threads", "2")
+    done = recommend(*asked, path)
+    assert done.returncode == 1
+    command = "upbench export --upsampler subpixel --scale 4 --channels 64 --size 270x480 --threads 2 --web asked"
+    assert f"  {command}" in done.stdout.splitlines()

@@ -44,6 +44,7 @@ def run() -> Run:
     records = [
         *grid_run({**LAWS, "subpixel.phases": bent(power(1.02e-9, 0.92))}, scales=(2, 4)).records,
         *grid_run({"subpixel": power(1e-9)}, out_channels=3).records,
+        *grid_run({"subpixel": power(1e-9)}, runtime="web-wasm").records,
         *grid_run({"subpixel": power(1e-9), HOSTILE: power(3e-9)}, threads=2).records,
         refused(Case("dysample", cell())),
         refused(Case("carafe", cell(channels=48)), "timeout", "no answer within 120 s"),

@@ -10,6 +10,7 @@ import pytest
 
 from tests.upbench.recommend.grids import cell, quality_of, record, run_of_any
 from upbench.errors import UserError
+from upbench.recommend.measurements import Surroundings
 from upbench.recommend.reading import NothingToAnswerFromError, read
 from upbench.records.quality_run import write_quality
 from upbench.records.record import RecordError, Run, write_run
@@ -89,3 +90,14 @@ def test_of_records_of_quality_those_with_the_most_trainings_count_and_of_these_
     assert [str(note) for note in found.notes] == [
         f"{file} is passed over: {files[1]} has more trainings, or newer ones." for file in (files[0], files[2])
     ]
+
+
+def test_the_newest_run_that_knows_what_was_asked_decides_the_machine(tmp_path: Path) -> None:
+    files = [written(tmp_path / "python.json", 9)]
+    in_browser = run_of_any([record("subpixel", cell(runtime="web-wasm"), 1e-3)], cpu="A browser")
+    files.append(tmp_path / "browser.json")
+    write_run(replace(in_browser, measured_at="2026-01-02T00:00:00+00:00"), files[-1])
+    assert days(read(files).runs) == ["09"]
+    assert days(read(files, Surroundings(runtime="web-wasm")).runs) == ["02"]
+    # Nobody knows it: then the newest of all, as before.
+    assert days(read(files, Surroundings(runtime="onnx")).runs) == ["09"]

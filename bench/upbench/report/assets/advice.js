@@ -23,11 +23,15 @@ function command(data, found, names) {
   const { "out-channels": out, ...options } = surroundings.options;
   const given = (name, value) => (value === (data.defaults[name] ?? "1") ? [] : [`--${name}`, value]);
   const asSame = Number(out) === question.channels ? "same" : out;
+  const inBrowser = options.runtime.startsWith("web-");
+  // Beside these the page chooses for itself.
+  const spelt = inBrowser ? { threads: options.threads } : options;
   return [
-    "upbench", "run", "--upsampler", names.join(","), "--scale", scale.scale, "--channels", String(question.channels),
+    "upbench", inBrowser ? "export" : "run", "--upsampler", names.join(","), "--scale", scale.scale, "--channels", String(question.channels),
     ...given("out-channels", asSame), "--size", `${question.height}x${question.width}`,
     ...given("batch", String(question.batch)),
-    ...Object.entries(options).flatMap(([name, value]) => given(name, value)), "--output", "asked.json",
+    ...Object.entries(spelt).flatMap(([name, value]) => given(name, value)),
+    ...(inBrowser ? ["--web", "asked"] : ["--output", "asked.json"]),
   ].map(quoted).join(" ");
 }
 
