@@ -165,7 +165,8 @@ def _place(cell: Cell) -> dict[str, Any]:
         "dtype": cell.dtype,
         "layout": cell.layout,
         "threads": cell.threads,
-        "device": cell.device,
+        # How a device computes belongs to it.
+        "device": " ".join((cell.device, *cell.switches)),
         "runtime": cell.runtime,
         "step": cell.step,
     }

@@ -152,8 +152,9 @@ def _columns(machine: MachineReport) -> dict[str, dict[Cell, Message | str]]:
     for record in machine.evidence.records:
         if record.case.upsampler in machine.evidence.operators and record.outcome != "unsupported":
             cell = record.case.cell
-            question = replace(cell.question, device=Cell.device)
-            found.setdefault((cell.device, cell.runtime), {}).setdefault(question, []).append(record)
+            question = replace(cell.question, device=Cell.device).settled
+            device = " ".join((cell.device, *cell.switches))
+            found.setdefault((device, cell.runtime), {}).setdefault(question, []).append(record)
     several = [len({place[part] for place in found}) > 1 for part in range(2)]
     return {
         ", ".join([machine.name, *compress(place, several)]): {
