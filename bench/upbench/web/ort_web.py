@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import io
 import os
+import shutil
+import subprocess
 import tarfile
 import urllib.request
 from base64 import b64encode
@@ -22,9 +24,8 @@ VERSION = "1.30.0"
 INTEGRITY = "sha512-q0y+JrrtukXSzsBWEMccVfqX25LRmosXHF+CaRJmg8pZClzcV7svNc4rKY3jL02Vb7QmRMDs1SigqR4CXAfKYQ=="
 """As the registry states it, and as ``npm`` would check it."""
 
-REGISTRY = "https://registry.npmjs.org"
 REGISTRY_VARIABLE = "npm_config_registry"
-"""In which npm itself looks."""
+"""Which npm itself goes by before its settings."""
 
 TIMEOUT_S = 60.0
 MOST_BYTES = 64 << 20
@@ -98,9 +99,28 @@ def _kept() -> bytes:
     return data
 
 
+def _registry() -> str:
+    """Where this machine gets npm's packages from, as npm is set up on it.
+
+    Raises:
+        NoRuntimeError: there is no npm to ask.
+    """
+    if chosen := os.environ.get(REGISTRY_VARIABLE):
+        return chosen
+    npm = shutil.which("npm")
+    if npm is None:
+        raise NoRuntimeError(
+            f"there is no npm here to say where {PACKAGE} is to be had: get it elsewhere with npm pack "
+            f"{PACKAGE}@{VERSION}, and name the file with --ort-web."
+        )
+    # From where no project has settings of its own.
+    command = [npm, "config", "get", "registry"]
+    asked = subprocess.run(command, cwd=Path.home(), capture_output=True, text=True, timeout=TIMEOUT_S, check=False)
+    return asked.stdout.strip()
+
+
 def _downloaded() -> bytes:
-    registry = os.environ.get(REGISTRY_VARIABLE, REGISTRY).rstrip("/")
-    address = f"{registry}/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
+    address = f"{_registry().rstrip('/')}/{PACKAGE}/-/{PACKAGE}-{VERSION}.tgz"
     try:
         with urllib.request.urlopen(address, timeout=TIMEOUT_S) as answer:
             data: bytes = answer.read(MOST_BYTES)

@@ -70,6 +70,13 @@ def test_without_a_network_one_is_told_how_to_get_it(monkeypatch: pytest.MonkeyP
         runtime_files()
 
 
+def test_without_npm_one_is_told_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("npm_config_registry", raising=False)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(NoRuntimeError, match=r"no npm here.*npm pack onnxruntime-web@[\d.]+"):
+        runtime_files()
+
+
 def test_a_file_that_is_named_must_be_the_package(tmp_path: Path) -> None:
     (tmp_path / "other.tgz").write_bytes(GARBAGE)
     with pytest.raises(NoRuntimeError, match=r"other\.tgz is not onnxruntime-web"):
