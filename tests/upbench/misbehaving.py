@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -20,6 +21,10 @@ def answer(value: int) -> int:
 
 def modules_loaded_before_the_call() -> bool:
     return {"torch", "upbench.sweep.worker"} <= sys.modules.keys()
+
+
+def objects_that_a_collection_goes_through() -> int:
+    return len(gc.get_objects())
 
 
 def environment(name: str) -> str | None:

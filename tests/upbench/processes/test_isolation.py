@@ -40,6 +40,11 @@ def test_a_worker_finds_torch_imported(isolation: Isolation) -> None:
     assert isolation.call(misbehaving.modules_loaded_before_the_call, timeout=30).value is True
 
 
+def test_a_collection_in_a_worker_leaves_alone_what_the_server_has_imported(isolation: Isolation) -> None:
+    # Of some hundred thousand objects all would be copied, which takes longer than most of what a worker is for.
+    assert isolation.call(misbehaving.objects_that_a_collection_goes_through, timeout=30).value < 5000
+
+
 def test_a_worker_does_not_run_the_parents_script(isolation: Isolation) -> None:
     # multiprocessing would import pytest's own script again in each worker, which takes most of a second.
     assert "pytest" not in str(isolation.call(misbehaving.main_file, timeout=30).value)
