@@ -7,13 +7,13 @@ from dataclasses import replace
 import pytest
 
 from tests.upbench.synthetic import case
-from upsample import AnyUpsampler
 from upbench.cases.case import Case
 from upbench.runtimes.workload import create_module
 from upbench.sweep import forecast
 from upbench.sweep.forecast import EXAMINATION_S, RENEWAL_S, estimated_call_s, estimated_minutes, left_s
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import Standing
+from upsample import AnyUpsampler
 
 SETTINGS = SweepSettings()
 SMALL, LARGE = case("subpixel"), case("subpixel", 4, 64)
