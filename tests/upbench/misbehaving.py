@@ -43,6 +43,10 @@ def raise_value_error() -> None:
     raise ValueError("the first line\nand a second that nobody needs")
 
 
+def raise_at_length() -> None:
+    raise ValueError("\x1b[2J\ud800" + "long " * 100_000)
+
+
 def cannot() -> None:
     raise UnsupportedCaseError("this machine has no such thing")
 

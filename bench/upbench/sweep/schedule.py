@@ -129,6 +129,11 @@ class Sweep:
         self._standing_of = {case.id: each for each in self._questions.values() for case in each.cases}
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._start = time.monotonic()
+        if log.entries:
+            # Takes a tenth of a second to import.
+            from upbench.sweep.entry_shapes import check_entries
+
+            check_entries(log.entries)
         with entries_as_written():
             for entry in log.entries:
                 self._learn(entry)
@@ -306,7 +311,7 @@ class Sweep:
         launches = standing.launches_of(case, busy)
         half_width = standing.half_width(case)
         record = build_record(case, outcome, reason, {**fields, "stopped_by": stopped_by}, launches, half_width)
-        limits = self._limits[_limits_key(case)]
+        limits = self._limits.get(_limits_key(case))
         if limits is None or record.latency is None or record.quantities["flops"] is None:
             return record
         attainable_s = limits.attainable_s(record.quantities["flops"], record.quantities["min_bytes"])
