@@ -24,8 +24,9 @@ LANGUAGES: tuple[Language, ...] = get_args(Language)
 LOCALES = {"zh": "zh_Hans_CN"}
 """The catalogue of each language but English, in which the sentences are written."""
 
-UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
-"""Controls: those that steer a terminal, those that turn all text up to their counterpart, and halves of characters."""
+UNSEEN = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+"""Controls: those that steer a terminal, other ends of lines, those that turn all text up to their counterpart, and
+halves of characters."""
 
 MOST_SHOWN = 200
 """Characters of somebody else's text within a sentence of ours."""
@@ -94,9 +95,14 @@ def visible(text: str) -> str:
     return UNSEEN.sub(lambda found: f"[U+{ord(found[0]):04X}]", text)
 
 
+def one_line(text: str) -> str:
+    """The same on one line, with every space that it has: two names that differ are told apart."""
+    return visible(text).replace("\n", " ").replace("\t", " ")
+
+
 def shown(text: str) -> str:
     """Somebody else's text within a sentence of ours: on one line, visible, and no longer than can be read."""
-    line = visible(" ".join(text[: 2 * MOST_SHOWN].split()))
+    line = one_line(" ".join(text[: 2 * MOST_SHOWN].split()))
     return line if len(line) <= MOST_SHOWN else f"{line[:MOST_SHOWN]}…"
 
 

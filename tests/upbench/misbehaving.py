@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import resource
 import signal
@@ -22,6 +23,10 @@ def modules_loaded_before_the_call() -> bool:
     return {"torch", "upbench.sweep.worker"} <= sys.modules.keys()
 
 
+def objects_that_a_collection_goes_through() -> int:
+    return len(gc.get_objects())
+
+
 def environment(name: str) -> str | None:
     return os.environ.get(name)
 
@@ -36,6 +41,10 @@ def main_file() -> str | None:
 
 def raise_value_error() -> None:
     raise ValueError("the first line\nand a second that nobody needs")
+
+
+def raise_at_length() -> None:
+    raise ValueError("\x1b[2J\ud800" + "long " * 100_000)
 
 
 def cannot() -> None:

@@ -17,6 +17,7 @@ from upbench.cli import app, console
 from upbench.progress import watcher_for
 from upbench.records.record import Run, write_run
 from upbench.terminal import PlainConsole
+from upbench.wording import one_line
 
 HOSTILE = f"[red]{ESCAPE}[/x] \u202e\ud800 :smile:"
 SHOWN = "[red][U+001B]]0;hurt[U+001B][2J[/x] [U+202E][U+D800] :smile:"
@@ -31,6 +32,11 @@ def test_a_line_is_one_line_in_which_everything_can_be_seen() -> None:
     file = StringIO()
     PlainConsole(file=file, width=20).say(f"{HOSTILE}\nPASS: all is well")
     assert seen(file) == f"{SHOWN} PASS: all is well\n"
+
+
+def test_somebody_elses_text_on_a_line_keeps_its_spaces_and_shows_every_control() -> None:
+    assert one_line("a  b\tc\nd\u2028e\x85f\r\x1bg\udcff") == "a  b c d[U+2028]e[U+0085]f[U+000D][U+001B]g[U+DCFF]"
+    assert one_line("高宽 × s²") == "高宽 × s²"
 
 
 def test_styles_of_ours_still_reach_a_terminal() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields, replace
+from functools import cached_property
 from typing import Any, Self
 
 from upbench.errors import UsageError
@@ -66,7 +67,7 @@ class Cell:
     cudnn_benchmark: str = "off"
     cache: str = "cold"
 
-    @property
+    @cached_property
     def label(self) -> str:
         """A short identifier, unique to the cell."""
         step = "" if self.step == "inference" else f"-{self.step}"
@@ -132,7 +133,8 @@ class Case:
     cell: Cell
     twin: bool = False
 
-    @property
+    # A sweep of thousands asks for it thousands of times an answer.
+    @cached_property
     def id(self) -> str:
         """A name that is unique in the grid and stable between runs."""
         return f"{self.upsampler}{'~2' if self.twin else ''}-{self.cell.label}"

@@ -26,6 +26,7 @@ class QuantityChoice(StrEnum):
     peak_tensor_bytes = "peak_tensor_bytes"
     peak_allocated_bytes = "peak_allocated_bytes"
     control = "control"
+    outcome = "outcome"
 
 
 def history(
@@ -77,7 +78,7 @@ def history(
             console.show(table, WIDTH)
         else:
             console.say("No change.")
-        for line in machine.drifts:
+        for line in (*machine.failing, *machine.drifts):
             console.say(f"• {line}")
     for line in words.surroundings(found):
         console.say(line)

@@ -18,6 +18,7 @@ from upbench.errors import UserError
 from upbench.fleet.cluster import Cluster
 from upbench.fleet.dispatch import Dispatch
 from upbench.fleet.ledger import Ledger, Seat
+from upbench.fleet.line_shapes import check_lines
 from upbench.fleet.peers import marks
 from upbench.fleet.rig import STATION
 from upbench.machine import fingerprint as machine
@@ -73,6 +74,7 @@ def measure_on_fleet(
         if whole := [file for file in (output, *beside) if is_whole(file, header)]:
             return {file: read_run(file) for file in whole}
     with Journal.open(output, header, resume) as journal:
+        check_lines(journal.entries)
         ledger = Ledger(journal, fleet.each_kind)
         with watcher_for(console) as watcher:
             try:

@@ -11,7 +11,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import isclose
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, get_args
 
 from upbench.machine import fingerprint as machine
 from upbench.records.comparison import SAME_MEMORY
@@ -19,7 +19,8 @@ from upbench.sweep.schedule import Log
 
 Entry = dict[str, Any]
 
-DONE, LOST, GIVEN_UP = "done", "lost", "given up"
+End = Literal["done", "lost", "given up"]
+DONE, LOST, GIVEN_UP = get_args(End)
 """How a question can end on a seat: measured, to be measured again elsewhere, or lost too often."""
 
 

@@ -18,9 +18,11 @@ import msgspec
 import numpy as np
 import pandas as pd
 
+from upbench.cases.case import Case, Cell
 from upbench.errors import UserError
 from upbench.records.comparison import EXACT
 from upbench.records.record import SCHEMA
+from upbench.wording import one_line, shown
 
 LATENCY, LEVEL = "latency_s", "level"
 """Seconds of a call, and the logarithm of how many times as long as the control it took."""
@@ -85,12 +87,14 @@ class Archive:
     Attributes:
         runs: of all machines.
         figures: a row for each case of each run: ``run`` (its place in ``runs``) and :data:`COLUMNS`.
+        failures: a row for each case that a run has without a latency: ``run``, ``case``, and ``why``: how it ended.
         controls: what the control takes on a quiet machine: ``run``, ``control`` (its device and threads), and seconds.
         skipped: files that are no runs, with the reason.
     """
 
     runs: tuple[ArchivedRun, ...]
     figures: pd.DataFrame
+    failures: pd.DataFrame
     controls: pd.DataFrame
     skipped: tuple[tuple[Path, str], ...]
 
@@ -132,6 +136,35 @@ class _Control(msgspec.Struct):
     quiet_s: float
 
 
+class _Failure(msgspec.Struct):
+    """A record without a latency: the fields of its case, of which older files have fewer, and how it ended."""
+
+    upsampler: str
+    scale: int | float | tuple[int | float, int | float]
+    channels: int
+    in_channels: int
+    out_channels: int
+    height: int
+    width: int
+    outcome: str
+    outcome_reason: str | None = None
+    batch: int = Cell.batch
+    dtype: str = Cell.dtype
+    layout: str = Cell.layout
+    threads: int = Cell.threads
+    device: str = Cell.device
+    runtime: str = Cell.runtime
+    step: str = Cell.step
+
+    @property
+    def case(self) -> str:
+        return one_line(Case.from_dict(msgspec.structs.asdict(self)).id)
+
+    @property
+    def why(self) -> str:
+        return shown(f"{self.outcome}: {self.outcome_reason}" if self.outcome_reason else self.outcome)
+
+
 class _Settings(msgspec.Struct, frozen=True):
     allocator: str | None = None
 
@@ -143,6 +176,7 @@ class _Ours(msgspec.Struct):
     protocol: str | None = None
     # Schema 1 had none of this kind.
     controls: msgspec.Raw = msgspec.Raw(b"[]")
+    not_measured: list[_Failure] = []
     settings: _Settings = _Settings()
 
 
@@ -158,7 +192,7 @@ _DOCUMENT = msgspec.json.Decoder(_Document)
 _FIGURES = msgspec.json.Decoder(_Figures)
 _CONTROLS = msgspec.json.Decoder(list[_Control])
 
-_Run = tuple[ArchivedRun, list[Row], list[tuple[str, float]]]
+_Run = tuple[ArchivedRun, list[Row], list[tuple[str, str]], list[tuple[str, float]]]
 
 
 def read_archive(folder: Path) -> Archive:
@@ -177,28 +211,20 @@ def read_archive(folder: Path) -> Archive:
         try:
             found.append(_read(file, known))
         except OSError as error:
-            skipped.append((file, plain(error.strerror or str(error))))
+            skipped.append((file, shown(error.strerror or str(error))))
         except (ValueError, OverflowError, RecursionError, msgspec.MsgspecError) as error:
-            skipped.append((file, plain(" ".join(str(error).split()))[:200]))
+            skipped.append((file, shown(str(error))))
     if not found:
-        first = f": {plain(str(skipped[0][0]))} is none ({skipped[0][1]})" if skipped else ""
+        first = f": {one_line(str(skipped[0][0]))} is none ({skipped[0][1]})" if skipped else ""
         raise HistoryError(f"{folder} holds no runs{first}.")
     found.sort(key=lambda each: (each[0].measured_at, each[0].file))
     kept, copies = _without_copies(found)
     return Archive(
-        tuple(run for run, _, _ in kept),
-        _frame([rows for _, rows, _ in kept], COLUMNS),
-        _frame([rows for _, _, rows in kept], ("control", LATENCY)),
+        tuple(run for run, *_ in kept),
+        _frame([rows for _, rows, _, _ in kept], COLUMNS),
+        _frame([rows for _, _, rows, _ in kept], ("case", "why")),
+        _frame([rows for *_, rows in kept], ("control", LATENCY)),
         tuple(sorted(skipped + copies)),
-    )
-
-
-def plain(text: str) -> str:
-    """Without what would move a terminal's cursor, and without bytes of a file's name that are no text."""
-    return (
-        text
-        if text.isprintable()
-        else "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)
     )
 
 
@@ -212,8 +238,9 @@ def _read(file: Path, known: dict[str, str]) -> _Run:
     if ours is not None and not 1 <= ours.schema <= SCHEMA:
         raise ValueError(f"it has schema {ours.schema}; this version reads schemas 1 to {SCHEMA}")
     rows = [_row(each, ours is not None, known) for each in document.benchmarks]
+    failures = [(each.case, each.why) for each in ours.not_measured] if ours else []
     controls = _CONTROLS.decode(ours.controls) if ours and ours.schema > 1 else []
-    return _measured(file, document), rows, [(_control_of(each), each.quiet_s) for each in controls]
+    return _measured(file, document), rows, failures, [(_control_of(each), each.quiet_s) for each in controls]
 
 
 def _measured(file: Path, document: _Document) -> ArchivedRun:
@@ -231,17 +258,17 @@ def _measured(file: Path, document: _Document) -> ArchivedRun:
     return ArchivedRun(
         file=file,
         hardware=hashlib.sha256(json.dumps(hardware, sort_keys=True).encode()).hexdigest()[:8],
-        machine_text=plain(
+        machine_text=one_line(
             f"{info.get('cpu') or 'unknown processor'}, {info.get('usable_cores') or '?'} cores"
             + (f", {allocator} allocator" if allocator not in (None, "pinned") else "")
         ),
         memory_bytes=float(memory) if isinstance(memory, int | float) else None,
-        commit=plain(commit.id or "") if committed else "",
+        commit=one_line(commit.id or "") if committed else "",
         dirty=commit.dirty,
         source=ours.source if ours else "",
         committed_at=_time(commit.time) if committed and commit.time else None,
         measured_at=_time(document.datetime),
-        software={plain(name): plain(version) for name, version in _software(info, ours)},
+        software={one_line(name): one_line(version) for name, version in _software(info, ours)},
     )
 
 
@@ -254,10 +281,10 @@ def _time(text: str) -> datetime:
 def _row(benchmark: _Benchmark, ours: bool, known: dict[str, str]) -> Row:
     figures = _FIGURES.decode(benchmark.extra_info) if ours else _Figures()
     if figures.upsampler is None:
-        name = plain(benchmark.fullname)
+        name = one_line(benchmark.fullname)
         return known.setdefault(name, name), None, benchmark.stats.median, None, *[None] * len(EXACT)
     # In pytest the name is the test's, in a sweep the case's; the parameter is the case's in both.
-    name = plain(benchmark.param if isinstance(benchmark.param, str) else benchmark.name)
+    name = one_line(benchmark.param if isinstance(benchmark.param, str) else benchmark.name)
     control = _control_of(figures)
     levels = figures.launch_levels
     return (
@@ -270,7 +297,7 @@ def _row(benchmark: _Benchmark, ours: bool, known: dict[str, str]) -> Row:
 
 
 def _control_of(each: _Figures | _Control) -> str:
-    return plain(f"{each.device}, {each.threads} thread{'' if each.threads == 1 else 's'}")
+    return one_line(f"{each.device}, {each.threads} thread{'' if each.threads == 1 else 's'}")
 
 
 def _middle(levels: list[float]) -> float:
@@ -308,9 +335,9 @@ def _without_copies(found: Sequence[_Run]) -> tuple[list[_Run], list[tuple[Path,
     kept: dict[tuple[Any, ...], list[_Run]] = {}
     copies = []
     for each in found:
-        run, rows, controls = each
+        run, rows, *_ = each
         same = kept.setdefault((run.measured_at, run.hardware, run.commit, len(rows)), [])
-        original = next((one for one in same if one[1:] == (rows, controls)), None)
+        original = next((one for one in same if one[1:] == each[1:]), None)
         if original is None:
             same.append(each)
         else:
@@ -326,12 +353,13 @@ def _frame(rows_of: Sequence[Sequence[Row]], columns: Sequence[str]) -> pd.DataF
             **{name: _column(name, [row[at] for rows in rows_of for row in rows]) for at, name in enumerate(columns)},
         }
     )
-    # No clock gives them, and they have no logarithm.
-    frame[LATENCY] = frame[LATENCY].where(frame[LATENCY] > 0)
+    if LATENCY in columns:
+        # No clock gives them, and they have no logarithm.
+        frame[LATENCY] = frame[LATENCY].where(frame[LATENCY] > 0)
     return frame
 
 
 def _column(name: str, values: list[Any]) -> pd.Series:
-    if name in ("case", "control"):
+    if name in ("case", "control", "why"):
         return pd.Series(pd.Categorical(values, categories=sorted({value for value in values if value is not None})))
     return pd.Series(np.array(values, dtype=float))

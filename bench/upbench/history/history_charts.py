@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from upbench.history.survey import History, TrackHistory
+from upbench.history.tracks import OUTCOME
 from upbench.report.drawing import COLOURS, STYLE
 
 LONGEST_STEM = 120
@@ -19,8 +20,8 @@ MOST_TICKS = 12
 
 
 def write_history_charts(history: History, folder: Path) -> int:
-    """Write an SVG for each series that changed or drifts, and return how many."""
-    drawn = [each for each in history.series if each.changes or each.drift]
+    """Write an SVG for each series of figures that changed or drifts, and return how many."""
+    drawn = [each for each in history.series if (each.changes or each.drift) and each.track.quantity != OUTCOME]
     folder.mkdir(parents=True, exist_ok=True)
     with mpl.rc_context(STYLE):
         for number, each in enumerate(drawn, start=1):

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 
 from upbench.errors import UsageError
-from upbench.history.archive import LATENCY, plain
+from upbench.history.archive import LATENCY
 from upbench.history.survey import Happening, History, TrackHistory
 from upbench.history.tracks import CONTROL
 from upbench.records.record import write_whole
+from upbench.wording import one_line
 
 JSON_SCHEMA = 1
 TIME = "datetime64[us, UTC]"
@@ -66,6 +67,7 @@ def _series(each: TrackHistory) -> dict[str, Any]:
             "ratio": asdict(of.ratio) if of.ratio else None,
             "p_value": of.p_value,
             "beside": list(of.beside),
+            "ended": of.ended,
         }
 
     return {
@@ -106,7 +108,7 @@ def figures(history: History) -> pd.DataFrame:
     of_runs = pd.DataFrame(
         {
             "run": places,
-            "file": [plain(str(runs[place].file)) for place in places],
+            "file": [one_line(str(runs[place].file)) for place in places],
             "machine": [machine[place] for place in places],
             "version": [version[place] for place in places],
             "commit": [runs[place].commit for place in places],

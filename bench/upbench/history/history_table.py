@@ -6,16 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
-from upbench.history.archive import plain
 from upbench.history.survey import Happening, History, TrackHistory, percent
 from upbench.history.timeline import Timeline
-from upbench.history.tracks import CONTROL, TIMES_CONTROL
+from upbench.history.tracks import CONTROL, OUTCOME, TIMES_CONTROL
+from upbench.wording import one_line
 
 MOST_CASES = 5
 """With a row of their own where one quantity of several changed at the same commit."""
 
 MOST_NAMED = 3
-"""Files that are named of those that are no runs."""
+"""Files that are named of those that are no runs, and cases of many that do not run any more."""
 
 HEADINGS = ("commit", "lies in", "case", "quantity", "before", "after", "change", "95 % interval", "what else changed")
 
@@ -30,11 +30,13 @@ class MachineTable:
     Attributes:
         heading: which machine, and how much it measured.
         rows: under :data:`HEADINGS`.
+        failing: a sentence for each case that does not run any more, or for many at once.
         drifts: a sentence for each series that drifts.
     """
 
     heading: str
     rows: tuple[tuple[str, ...], ...]
+    failing: tuple[str, ...]
     drifts: tuple[str, ...]
 
 
@@ -48,7 +50,7 @@ def machine_tables(history: History) -> list[MachineTable]:
         rows: list[tuple[str, ...]] = []
         for _, alike in groupby(changes, key=lambda item: _key(*item)):
             rows += _rows(line, own, list(alike))
-        found.append(MachineTable(_heading(line, own), tuple(rows), tuple(_drifts(own))))
+        found.append(MachineTable(_heading(line, own), tuple(rows), tuple(_failing(line, own)), tuple(_drifts(own))))
     return found
 
 
@@ -56,7 +58,7 @@ def surroundings(history: History) -> list[str]:
     """What is to be known of the whole: files left out, and how sure it is."""
     lines = []
     if skipped := history.archive.skipped:
-        named = "; ".join(f"{plain(str(file))}: {reason}" for file, reason in skipped[:MOST_NAMED])
+        named = "; ".join(f"{one_line(str(file))}: {reason}" for file, reason in skipped[:MOST_NAMED])
         more = f"; and {len(skipped) - MOST_NAMED} more" if len(skipped) > MOST_NAMED else ""
         lines.append(f"Left out: {_count(len(skipped), 'file')} ({named}{more}).")
     if history.places:
@@ -79,16 +81,18 @@ def _rows(
     quantity, changes = alike[0][0].track.quantity, [change for _, change in alike]
     ratios = sorted(change.ratio.estimate for change in changes if change.ratio)
     common = [text for text in changes[0].beside if all(text in change.beside for change in changes)]
+    count = _cases(own) if quantity == OUTCOME else sum(each.track.quantity == quantity for each in own)
+    without_ratio = changes[0].text if quantity == OUTCOME else "–"
     before, latest = max(change.before for change in changes), min(change.latest for change in changes)
     return [
         (
             line.versions[changes[0].version].name,
             _range(line, before, latest) if before < latest else "–",
-            f"{len(alike)} of {sum(each.track.quantity == quantity for each in own)} cases",
+            f"{len(alike)} of {count} cases",
             _quantity(alike[0][0]),
             "",
             "",
-            f"{percent(ratios[0])} to {percent(ratios[-1])}" if ratios else "–",
+            f"{percent(ratios[0])} to {percent(ratios[-1])}" if ratios else without_ratio,
             "",
             "; ".join(common) or "–",
         )
@@ -96,18 +100,24 @@ def _rows(
 
 
 def _row(line: Timeline, each: TrackHistory, change: Happening) -> tuple[str, ...]:
-    unit, ratio = each.track.unit, change.ratio
+    ratio = change.ratio
     return (
         line.versions[change.version].name,
         _range(line, change.before, change.latest),
         each.track.case,
         _quantity(each),
-        _value(change.value_before, unit),
-        _value(change.value_after, unit),
+        *_sides(each, change),
         change.text,
         f"{percent(ratio.low)} to {percent(ratio.high)}" if ratio and change.p_value is not None else "exact",
         "; ".join(change.beside) or "–",
     )
+
+
+def _sides(each: TrackHistory, change: Happening) -> tuple[str, str]:
+    """What was before, and what is after."""
+    if change.ended is None:
+        return _value(change.value_before, each.track.unit), _value(change.value_after, each.track.unit)
+    return ("ok", change.ended.partition(":")[0]) if change.ended else ("no latency", "ok")
 
 
 def _range(line: Timeline, before: int, latest: int) -> str:
@@ -132,11 +142,29 @@ def _value(value: float, unit: str) -> str:
 
 def _heading(line: Timeline, own: Sequence[TrackHistory]) -> str:
     first, last = line.versions[0], line.versions[-1]
-    cases = len({each.track.case for each in own if each.track.quantity != CONTROL})
     return (
         f"{line.text} ({line.machine}): {_count(line.runs, 'run')} of {_count(len(line.versions), 'version')}, "
-        f"{first.name} ({first.at:%Y-%m-%d}) to {last.name} ({last.at:%Y-%m-%d}), {_count(cases, 'case')}."
+        f"{first.name} ({first.at:%Y-%m-%d}) to {last.name} ({last.at:%Y-%m-%d}), {_count(_cases(own), 'case')}."
     )
+
+
+def _cases(own: Sequence[TrackHistory]) -> int:
+    return len({each.track.case for each in own if each.track.quantity != CONTROL})
+
+
+def _failing(line: Timeline, own: Sequence[TrackHistory]) -> Iterator[str]:
+    last = [(each.track.case, each.changes[-1]) for each in own if each.changes and each.changes[-1].ended]
+    last.sort(key=lambda item: (item[1].version, item[0]))
+    for version, alike in groupby(last, key=lambda item: item[1].version):
+        since, cases = line.versions[version].name, list(alike)
+        if len(cases) <= MOST_CASES:
+            yield from (f"{case} no longer runs since {since} ({change.ended})." for case, change in cases)
+        else:
+            named = ", ".join(case for case, _ in cases[:MOST_NAMED])
+            yield (
+                f"{len(cases)} cases no longer run since {since}: {named} and {len(cases) - MOST_NAMED} more "
+                f"({cases[0][1].ended})."
+            )
 
 
 def _drifts(own: Sequence[TrackHistory]) -> Iterator[str]:

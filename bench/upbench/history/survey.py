@@ -1,7 +1,7 @@
 """The history of an archive: every series with its changes and its drift, and what else changed where it did.
 
 The error rate is one for the whole history: 5 % is shared between all places at which any series of latencies could
-have changed. Quantities that are the same every time need no test.
+have changed. Quantities that are the same every time need no test, and whether a case runs at all needs none either.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from math import log
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 import scipy
 
 from upbench.history.archive import Archive, ArchivedRun
 from upbench.history.change_points import NEARBY, change_points
 from upbench.history.exact_steps import exact_steps
 from upbench.history.timeline import Timeline, Version
-from upbench.history.tracks import CONTROL, Track, Wanted, tracks
+from upbench.history.tracks import CONTROL, OUTCOME, Track, Wanted, tracks
 from upbench.records.statistics import CONFIDENCE, Interval
 
 LEAST_VERSIONS = 20
@@ -37,6 +38,7 @@ class Happening:
         ratio: of the values, with its 95 % interval, which is a point for exact quantities; None where it was nothing.
         p_value: before it is shared; None for exact quantities.
         beside: what else changed between the versions ``before`` and ``latest``.
+        ended: of an outcome: how the case ended at ``latest``, and why; empty where it runs. None for a quantity.
     """
 
     version: int
@@ -47,10 +49,13 @@ class Happening:
     ratio: Interval | None
     p_value: float | None
     beside: tuple[str, ...] = ()
+    ended: str | None = None
 
     @property
     def text(self) -> str:
-        """By how much, such as ``+12.3 %``."""
+        """By how much, such as ``+12.3 %``, or whether a case still runs."""
+        if self.ended is not None:
+            return "no longer runs" if self.ended else "runs now"
         return percent(self.ratio.estimate) if self.ratio else f"0 → {self.value_after:,.0f}"
 
     def meets(self, other: Happening) -> bool:
@@ -103,7 +108,7 @@ def survey(archive: Archive, wanted: Wanted) -> History:
     series = sum(not track.is_exact for track in found)
     level, confidence = (1 - CONFIDENCE) / max(1, places), 1 - (1 - CONFIDENCE) / max(1, series)
     histories = [
-        TrackHistory(track, _exact(track))
+        TrackHistory(track, _outcomes(track, archive.failures) if track.quantity == OUTCOME else _exact(track))
         if track.is_exact
         else _noisy(track, level=level, least=wanted.least, confidence=confidence)
         for track in found
@@ -135,6 +140,17 @@ def _exact(track: Track) -> tuple[Happening, ...]:
         )
         for step in steps
     )
+
+
+def _outcomes(track: Track, failures: pd.DataFrame) -> tuple[Happening, ...]:
+    """Where a case stops running, and where it runs again; one that fails now and then in a version does neither."""
+    own = failures[failures["case"] == track.case]
+
+    def told(change: Happening) -> Happening:
+        there = own["why"][own["run"].isin(track.timeline.versions[change.latest].runs)]
+        return replace(change, ratio=None, ended="" if change.value_after else str(there.iloc[-1]))
+
+    return tuple(told(change) for change in _exact(track))
 
 
 def _noisy(track: Track, level: float, least: float, confidence: float) -> TrackHistory:
@@ -205,7 +221,7 @@ def _beside(
         if other.quantity == CONTROL and track.control == other.case:
             yield f"the control itself {each.text}"
         elif other.case == track.case and other.quantity != CONTROL:
-            yield f"{other.quantity} {each.text}"
+            yield each.text if other.quantity == OUTCOME else f"{other.quantity} {each.text}"
 
 
 def software_changes(runs: Sequence[ArchivedRun], before: Version, after: Version) -> list[str]:

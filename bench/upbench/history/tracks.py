@@ -1,7 +1,8 @@
 """The series of an archive: for each machine, case and quantity the values of its runs, in the order of versions.
 
 Latencies are times the control operator's, which a busy machine moves least, where every run of the series has them;
-else they are seconds. What the control itself takes on a quiet machine is a series of its own.
+else they are seconds. What the control itself takes on a quiet machine is a series of its own; so is whether a case
+had a latency at all, where it once had none.
 """
 
 from __future__ import annotations
@@ -22,8 +23,8 @@ from upbench.history.archive import LATENCY, LEVEL, Archive, ArchivedRun
 from upbench.history.timeline import Timeline, timelines
 from upbench.records.comparison import EXACT
 
-CONTROL = "control"
-QUANTITIES = ("latency", *EXACT, CONTROL)
+CONTROL, OUTCOME = "control", "outcome"
+QUANTITIES = ("latency", *EXACT, CONTROL, OUTCOME)
 UNIT_OF = {name: "B" if name.endswith("bytes") else "" for name in EXACT} | {"flops": "FLOP"}
 TIMES_CONTROL = "times the control"
 
@@ -53,7 +54,7 @@ class Track:
         timeline: of its machine.
         case: its name; of the control's own series, device and threads.
         quantity: one of :data:`QUANTITIES`.
-        unit: of ``values``.
+        unit: of ``values``; an outcome is 1 where the case had a latency, and 0 where it had none.
         control: device and threads of the control that ran beside it; None where none did.
         versions: number of the version of each run in ``timeline.versions``, ascending.
         values: one a run.
@@ -70,7 +71,7 @@ class Track:
     @property
     def is_exact(self) -> bool:
         """Whether any difference is a change."""
-        return self.quantity in EXACT
+        return self.quantity in EXACT or self.quantity == OUTCOME
 
 
 def tracks(archive: Archive, wanted: Wanted) -> tuple[list[Timeline], list[Track]]:
@@ -86,10 +87,14 @@ def tracks(archive: Archive, wanted: Wanted) -> tuple[list[Timeline], list[Track
         asked, some = ", ".join(wanted.cases), ", ".join(names[:3])
         raise UsageError(f"no case is like {asked}; there are {len(names)}, such as {some}.")
     figures = archive.figures[archive.figures["case"].isin(chosen)]
+    outcomes = _outcomes(archive, chosen)
     found: list[Track] = []
     for line in lines:
         for name, versions, rows in _by_name(line, figures, "case", len(archive.runs)):
             found += _tracks_of_case(line, name, versions, rows)
+        for name, versions, rows in _by_name(line, outcomes, "case", len(archive.runs)):
+            if rows[OUTCOME].any():
+                found += _track(line, name, OUTCOME, "", None, versions, rows[OUTCOME].to_numpy())
         for name, versions, rows in _by_name(line, archive.controls, CONTROL, len(archive.runs)):
             found += _track(line, name, CONTROL, "s", name, versions, rows[LATENCY].to_numpy())
     return lines, found
@@ -147,6 +152,19 @@ def _tracks_of_case(line: Timeline, case: str, versions: npt.NDArray[np.int64], 
         yield from _track(line, case, "latency", "s", control, versions, seconds)
     for quantity in EXACT:
         yield from _track(line, case, quantity, UNIT_OF[quantity], control, versions, rows[quantity].to_numpy())
+
+
+def _outcomes(archive: Archive, chosen: Sequence[str]) -> pd.DataFrame:
+    """Whether a case had a latency, in each run that has the case, for the chosen ones that once had none."""
+    failed = archive.failures[archive.failures["case"].isin(chosen)]
+    ran = archive.figures[archive.figures["case"].isin(failed["case"].unique())]
+    return pd.DataFrame(
+        {
+            "run": np.concatenate([ran["run"], failed["run"]]),
+            "case": pd.Categorical([*ran["case"], *failed["case"]]),
+            OUTCOME: np.repeat([1.0, 0.0], [len(ran), len(failed)]),
+        }
+    )
 
 
 def _track(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import gc
 import multiprocessing
 import os
 import resource
@@ -20,6 +21,8 @@ MEMORY_SHARE = 0.9
 
 def arrange() -> None:
     """Prepare this process to do anything at all, however it may end."""
+    # A collection would go through everything that the server has imported, and have all of it copied for that.
+    gc.freeze()
     # Ctrl-C belongs to the parent, which ends the worker and keeps the journal whole.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_the_parent()

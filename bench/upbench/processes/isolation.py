@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
@@ -33,6 +33,7 @@ from upbench.processes.isolated import arrange
 from upbench.processes.patience import ready
 from upbench.processes.rivals import RivalEndedError
 from upbench.processes.scratch import own_scratch
+from upbench.wording import visible
 
 QUIET_PROFILER = {"KINETO_LOG_LEVEL": "99"}
 """Keeps torch's profiler from writing to the terminal."""
@@ -46,6 +47,7 @@ QUIET_TRACKER = "ignore:resource_tracker"
 START_S = 120.0
 """Allowed for the server's imports."""
 
+MOST_TOLD = 2000  # characters of a reason, which is somebody else's text
 STARTS, AGAIN_S = 5, 0.1
 """How often a process is tried to be started, and the pause between: the kernel may end the server for memory."""
 
@@ -132,7 +134,7 @@ class Worker:
             self._process.join(timeout=5)
             raise EndedError(_died(self._process.exitcode)) from None
         if isinstance(answer, Outcome):
-            raise EndedError(answer)
+            raise EndedError(replace(answer, reason=answer.reason and visible(answer.reason[:MOST_TOLD])))
         return answer
 
     @property

@@ -27,6 +27,7 @@ from upbench.quality import contestants, interpolations, lesson, pictures, readi
 from upbench.quality.contestants import Absent
 from upbench.quality.lesson import Curriculum, Lesson
 from upbench.quality.photographs import PHOTOGRAPHS
+from upbench.quality.task_shapes import check_tasks
 from upbench.quality.views import checked_folder, held_out_views
 from upbench.records.quality_run import (
     Contestant,
@@ -120,8 +121,8 @@ def judge_to_file(settings: QualitySettings, output: Path, resume: bool, console
             if all(training.outcome != "timeout" for training in whole.trainings):
                 journal.delete()
                 return whole
-        with entries_as_written():
-            done = {entry["key"]: entry for entry in journal.entries}
+        check_tasks(journal.entries)
+        done = {entry["key"]: entry for entry in journal.entries}
         with watcher_for(console) as watcher, closing(_work_off(plan, settings, set(done), watcher)) as entries:
             for entry in entries:
                 journal.append(entry)

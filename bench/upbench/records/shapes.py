@@ -39,7 +39,26 @@ class Shape(BaseModel):
     model_config = ConfigDict(strict=True, allow_inf_nan=False, extra="ignore")
 
 
-class ExtraInfoShape(Shape):
+class QuantitiesShape(Shape):
+    """What meters tell of a case, of which older files have fewer."""
+
+    macs: Amount | None = None
+    flops: Amount | None = None
+    elementwise_ops: Amount | None = None
+    params: Amount | None = None
+    min_bytes: Amount | None = None
+    peak_allocated_bytes: Amount | None = None
+    peak_tensor_bytes: Amount | None = None
+    peak_rss_bytes: Amount | None = None
+    peak_cuda_allocated_bytes: Amount | None = None
+    peak_cuda_reserved_bytes: Amount | None = None
+    conversion_s: Amount | None = None
+    gradient_bytes: Amount | None = None
+    optimizer_bytes: Amount | None = None
+    definition_error: Amount | None = None
+
+
+class ExtraInfoShape(QuantitiesShape):
     """A record: its case, how it ended, and its quantities, of which older files have fewer."""
 
     upsampler: Words
@@ -64,21 +83,7 @@ class ExtraInfoShape(Shape):
 
     latency_s: Seconds | None = None
     latency_ci_s: Annotated[list[Annotated[float, Field(gt=0)]], Field(min_length=2, max_length=2)] | None = None
-    macs: Amount | None = None
-    flops: Amount | None = None
-    elementwise_ops: Amount | None = None
-    params: Amount | None = None
-    min_bytes: Amount | None = None
-    peak_allocated_bytes: Amount | None = None
-    peak_tensor_bytes: Amount | None = None
-    peak_rss_bytes: Amount | None = None
-    peak_cuda_allocated_bytes: Amount | None = None
-    peak_cuda_reserved_bytes: Amount | None = None
     roofline_share: Amount | None = None
-    conversion_s: Amount | None = None
-    gradient_bytes: Amount | None = None
-    optimizer_bytes: Amount | None = None
-    definition_error: Amount | None = None
     launch_medians_s: Annotated[list[Seconds], Field(fail_fast=True)] | None = None
     launch_ids: Annotated[list[Words], Field(fail_fast=True)] | None = None
     launch_levels: Annotated[list[Level], Field(fail_fast=True)] | None = None
@@ -148,14 +153,19 @@ class ControlShape(Shape):
     quiet_s: Seconds
 
 
-class LimitsShape(Shape):
+class RatesShape(Shape):
     """What the machine can do."""
+
+    flops_per_s: Rate
+    bytes_per_s: Rate
+
+
+class LimitsShape(RatesShape):
+    """The same, and for what."""
 
     dtype: Words
     threads: Positive
     device: Words
-    flops_per_s: Rate
-    bytes_per_s: Rate
 
 
 class PageShape(Shape):

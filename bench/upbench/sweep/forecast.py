@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext, suppress
+from functools import lru_cache
 from math import ceil
 
 import torch
 
 import upsample
-from upbench.cases.case import Case
+from upbench.cases.case import Case, Cell
+from upbench.cases.outcome import UnsupportedCaseError
 from upbench.machine.limits import Limits
 from upbench.processes.rivals import BLOCK_S, LEAST_ROUNDS
 from upbench.runtimes.workload import create_module
@@ -34,6 +36,9 @@ START_S = 0.07
 
 WARM_CALLS = 3
 
+MODULES_KEPT = 256
+"""To build one takes ten milliseconds, and a sweep may have thousands of cases of the same few."""
+
 
 def estimated_minutes(cases: Sequence[Case], settings: SweepSettings) -> float:
     """A rough guess at how long a sweep of the cases takes, if nothing is hard to tell apart."""
@@ -53,12 +58,20 @@ def estimated_call_s(case: Case, limits: Limits = MODEST_CORE) -> float:
 
 def _from_closed_form(case: Case, limits: Limits) -> float:
     cell = case.cell
-    if upsample.refusal(case.upsampler, cell.in_channels, cell.out_channels, cell.scale) is not None:
+    same = Cell(cell.scale, cell.channels, cell.in_channels, cell.out_channels, height=1, width=1)
+    module = _on_meta(Case(case.upsampler, same))
+    if module is None:
         return 0.0
-    with torch.device("meta"):
-        module = create_module(case)
     cost = upsample.cost(module, (cell.batch, cell.in_channels, cell.height, cell.width))
     return limits.attainable_s(cost.flops, cost.min_bytes) / SHARE_OF_LIMIT
+
+
+@lru_cache(MODULES_KEPT)
+def _on_meta(case: Case) -> upsample.AnyUpsampler | None:
+    """The module of a case, which is the same for all sizes; None for what is unsupported."""
+    with torch.device("meta"), suppress(UnsupportedCaseError):
+        return create_module(case)
+    return None
 
 
 def left_s(

@@ -34,6 +34,11 @@ def asked(header: Mapping[str, Any]) -> str:
     return hashlib.sha256(json.dumps(header, sort_keys=True).encode()).hexdigest()[:16]
 
 
+def garbled(what: str) -> JournalError:
+    """The error of a journal with an entry in which something is missing, or something else stands in its place."""
+    return JournalError(f"the journal is damaged: an entry lacks or garbles {what}; delete it to start anew.")
+
+
 @contextmanager
 def entries_as_written() -> Iterator[None]:
     """Take what fails within for the fault of a journal's entries: each line is JSON, and no more is sure.
@@ -44,9 +49,7 @@ def entries_as_written() -> Iterator[None]:
     try:
         yield
     except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        raise JournalError(
-            f"the journal is damaged: an entry lacks or garbles {shown(str(error))}; delete it to start anew."
-        ) from error
+        raise garbled(shown(str(error))) from error
 
 
 def is_whole(output: Path, header: Mapping[str, Any]) -> bool:

@@ -131,6 +131,11 @@ class Sweep:
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._clocks: dict[str, ClockCheck | None] = {}
         self._start = time.monotonic()
+        if log.entries:
+            # Takes a tenth of a second to import.
+            from upbench.sweep.entry_shapes import check_entries
+
+            check_entries(log.entries)
         with entries_as_written():
             for entry in log.entries:
                 self._learn(entry)
@@ -323,7 +328,7 @@ class Sweep:
         launches = standing.launches_of(case, busy)
         half_width = standing.half_width(case)
         record = build_record(case, outcome, reason, {**fields, "stopped_by": stopped_by}, launches, half_width)
-        limits = self._limits[_limits_key(case)]
+        limits = self._limits.get(_limits_key(case))
         if limits is None or record.latency is None or record.quantities["flops"] is None:
             return record
         attainable_s = limits.attainable_s(record.quantities["flops"], record.quantities["min_bytes"])

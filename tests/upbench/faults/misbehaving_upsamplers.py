@@ -36,6 +36,11 @@ class Raising(Plain):
         raise RuntimeError("this is the first line\nand this a second one")
 
 
+class RaisingAtLength(Plain):
+    def forward(self, input: Tensor) -> Tensor:
+        raise ValueError("\x1b[2J\ud800" + "long " * 200_000)
+
+
 class RaisingEarly(Stated):
     """Of which the command itself would like to know what it costs."""
 

@@ -74,6 +74,13 @@ FAULTS = {
         OTHERS,
         "crashed: …:RaisingEarly-…: ValueError: this cannot be built",
     ),
+    "RaisingAtLength": Fault(
+        "a case",
+        "raises an error that no terminal and no file should get",
+        "raises ValueError with a command for the terminal, half a character, and a megabyte of text",
+        OTHERS,
+        "crashed: …:RaisingAtLength-…: ValueError: [U+001B][2J[U+D800]long long …",
+    ),
     "Killed": Fault(
         "a case",
         "is killed as the kernel does for memory",

@@ -19,6 +19,7 @@ from tests.upbench.history.archives import LAUNCHES, write_archive
 from tests.upbench.synthetic import CONTROL_S, case, measured, run_of, small_run
 from upbench.history.archive import LATENCY, LEVEL, HistoryError, read_archive
 from upbench.records.record import write_run
+from upbench.wording import MOST_SHOWN
 
 MOST_BYTES = 1 << 30
 
@@ -97,7 +98,7 @@ def test_what_is_no_run_is_named_and_stops_nothing(text: str, tmp_path: Path) ->
     archive = read_archive(tmp_path)
     ((file, reason),) = archive.skipped
     assert (file, len(archive.runs)) == (tmp_path / "bad.json", 1)
-    assert 0 < len(reason) <= 200
+    assert 0 < len(reason) <= MOST_SHOWN + 1
     assert "\n" not in reason
 
 

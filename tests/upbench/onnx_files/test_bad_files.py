@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,9 +11,9 @@ import onnx
 import pytest
 from onnx import TensorProto, helper
 
+from tests.upbench.commands import Here
 from tests.upbench.onnx_files.random_graphs import Model
 from tests.upsample.random_networks import preferring
-from upbench import cli
 
 
 def model(opset: int = 17) -> onnx.ModelProto:
@@ -98,31 +97,20 @@ BAD: list[tuple[Callable[[Path], Path], str]] = [
 ]
 
 
-def command(monkeypatch: pytest.MonkeyPatch, *arguments: str | Path) -> int:
-    monkeypatch.setattr(sys, "argv", ["upbench", "rewrite", *map(str, arguments)])
-    try:
-        cli.main()
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
-
-
 @pytest.mark.parametrize(("make", "sentence"), BAD, ids=[sentence for _, sentence in BAD])
 def test_a_bad_file_is_refused_in_one_sentence(
     make: Callable[[Path], Path],
     sentence: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: Here,
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     output = tmp_path / "out" / "faster.onnx"
-    assert command(monkeypatch, make(folder), "--output", output) == 2
-    said = capsys.readouterr()
-    assert said.out == ""
-    assert sentence in said.err.replace("\n", " ")
-    assert "Traceback" not in said.err
+    done = here("rewrite", make(folder), "--output", output)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert sentence in done.stderr
+    assert "Traceback" not in done.stderr
     assert not output.parent.exists()
 
 
@@ -139,8 +127,7 @@ def test_inputs_that_do_not_fit_are_refused(
     arrays: dict[str, np.ndarray] | None,
     sentence: str,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
+    here: Here,
 ) -> None:
     inputs = tmp_path / "inputs.npz"
     if arrays is None:
@@ -148,31 +135,31 @@ def test_inputs_that_do_not_fit_are_refused(
     else:
         np.savez(inputs, **arrays)  # type: ignore[arg-type]  # the stubs take names for settings
     file = saved(tmp_path, model())
-    assert command(monkeypatch, file, "--output", tmp_path / "faster.onnx", "--input", inputs) == 2
-    assert sentence in capsys.readouterr().err.replace("\n", " ")
+    done = here("rewrite", file, "--output", tmp_path / "faster.onnx", "--input", inputs)
+    assert done.returncode == 2
+    assert sentence in done.stderr
 
 
-def test_a_runtime_that_runs_no_files_is_refused(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_runtime_that_runs_no_files_is_refused(tmp_path: Path, here: Here) -> None:
     file = saved(tmp_path, model())
-    assert command(monkeypatch, file, "--output", tmp_path / "faster.onnx", "--runtime", "eager") == 2
-    assert "known are onnx, openvino" in capsys.readouterr().err
+    done = here("rewrite", file, "--output", tmp_path / "faster.onnx", "--runtime", "eager")
+    assert done.returncode == 2
+    assert "known are onnx, openvino" in done.stderr
 
 
-def test_scripts_can_tell_what_was_done(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_scripts_can_tell_what_was_done(tmp_path: Path, here: Here) -> None:
     file, output, record = saved(tmp_path, model()), tmp_path / "faster.onnx", tmp_path / "record.json"
     with preferring("usual"):
-        assert command(monkeypatch, file, "--output", output, "--json", record) == 1
+        done = here("rewrite", file, "--output", output, "--json", record)
+    assert done.returncode == 1
     assert not output.exists()
-    assert "left alone" in capsys.readouterr().out
+    assert "left alone" in done.stdout
     held = json.loads(record.read_text())
     assert (held["upsample_bench_rewriting"], held["written"], held["runtimes"]) == (1, False, [])
     with preferring("shuffled"):
-        assert command(monkeypatch, file, "--output", output, "--json", record, "--lang", "zh") == 0
-    assert "已写入" in capsys.readouterr().out
+        done = here("rewrite", file, "--output", output, "--json", record, "--lang", "zh")
+    assert done.returncode == 0
+    assert "已写入" in done.stdout
     held = json.loads(record.read_text())
     assert held["written"]
     assert held["sites"][0]["after"] == "shuffled"

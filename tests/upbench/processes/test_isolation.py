@@ -40,6 +40,18 @@ def test_a_worker_finds_torch_imported(isolation: Isolation) -> None:
     assert isolation.call(misbehaving.modules_loaded_before_the_call, timeout=30).value is True
 
 
+def test_a_reason_that_nobody_can_read_is_short_and_visible(isolation: Isolation) -> None:
+    outcome = isolation.call(misbehaving.raise_at_length, timeout=30)
+    assert outcome.reason is not None
+    assert outcome.reason.startswith("ValueError: [U+001B][2J[U+D800]long long ")
+    assert len(outcome.reason) < 3000
+
+
+def test_a_collection_in_a_worker_leaves_alone_what_the_server_has_imported(isolation: Isolation) -> None:
+    # Of some hundred thousand objects all would be copied, which takes longer than most of what a worker is for.
+    assert isolation.call(misbehaving.objects_that_a_collection_goes_through, timeout=30).value < 5000
+
+
 def test_a_worker_does_not_run_the_parents_script(isolation: Isolation) -> None:
     # multiprocessing would import pytest's own script again in each worker, which takes most of a second.
     assert "pytest" not in str(isolation.call(misbehaving.main_file, timeout=30).value)

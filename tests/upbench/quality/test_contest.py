@@ -18,7 +18,7 @@ from upbench.errors import UsageError
 from upbench.quality import contest, contestants
 from upbench.quality.lesson import Curriculum, Lesson, teach
 from upbench.records.quality_run import QualityRun, read_quality
-from upbench.sweep.journal import Journal
+from upbench.sweep.journal import Journal, JournalError
 
 STEPS = 6
 
@@ -128,6 +128,30 @@ def test_what_the_journal_has_is_not_done_again(
     # One that has ended is not begun again either.
     contest.judge_to_file(small(images), output, True, Console(stderr=True))
     assert len(begun) == 1
+
+
+@pytest.mark.parametrize(
+    ("way", "junk"),
+    [
+        (("outcome",), "fine"),
+        (("value",), None),
+        (("value", "training", "seconds"), "long"),
+        (("value", "training", "readings"), {"psnr": [["much"]]}),
+    ],
+)
+def test_a_journal_that_is_garbled_gets_a_sentence_before_anything_is_trained(
+    finished: tuple[Path, QualityRun], images: Path, tmp_path: Path, way: tuple[str, ...], junk: Any
+) -> None:
+    whole, _ = finished
+    output = tmp_path / "quality.json"
+    header, *entries = map(json.loads, Journal.path_for(whole).read_text().splitlines())
+    holder = next(entry for entry in entries if entry["outcome"] == "ok" and "training" in entry["value"])
+    for key in way[:-1]:
+        holder = holder[key]
+    holder[way[-1]] = junk
+    Journal.path_for(output).write_text("".join(f"{json.dumps(line)}\n" for line in (header, *entries)))
+    with pytest.raises(JournalError, match="the journal is damaged: an entry lacks or garbles "):
+        contest.judge_to_file(small(images), output, True, Console(stderr=True))
 
 
 def test_what_is_out_of_time_keeps_its_place_and_says_so(images: Path, tmp_path: Path) -> None:

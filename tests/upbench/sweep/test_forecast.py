@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from tests.upbench.synthetic import case
+from upbench.cases.case import Case
+from upbench.runtimes.workload import create_module
+from upbench.sweep import forecast
 from upbench.sweep.forecast import EXAMINATION_S, RENEWAL_S, estimated_call_s, estimated_minutes, left_s
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import Standing
+from upsample import AnyUpsampler
 
 SETTINGS = SweepSettings()
 SMALL, LARGE = case("subpixel"), case("subpixel", 4, 64)
@@ -56,3 +62,20 @@ def test_a_time_limit_bounds_what_is_left_but_for_the_fewest_launches() -> None:
 def test_a_larger_grid_takes_longer_and_what_is_unsupported_takes_nothing() -> None:
     assert estimated_call_s(case("nearest_conv_staged", 3)) == 0.0
     assert 0 < estimated_minutes([SMALL], SETTINGS) < estimated_minutes([SMALL, LARGE], SETTINGS)
+
+
+def test_a_grid_of_many_sizes_builds_each_upsampler_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    built: list[Case] = []
+
+    def counted(case: Case) -> AnyUpsampler:
+        built.append(case)
+        return create_module(case)
+
+    monkeypatch.setattr(forecast, "create_module", counted)
+    # Of channels that no other test has.
+    own = case("subpixel", channels=7)
+    sizes = [replace(own, cell=replace(own.cell, height=40, width=width, batch=2)) for width in range(50, 90)]
+    guesses = [estimated_call_s(each) for each in sizes]
+    assert len(built) == 1
+    # As many bytes and operations a pixel, beside the parameters.
+    assert guesses[-1] / guesses[0] == pytest.approx(89 / 50, rel=0.05)

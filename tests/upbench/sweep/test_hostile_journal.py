@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, cast
 
@@ -10,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 
 from tests.upbench.mutation import damaged, texts
-from tests.upbench.synthetic import case
+from tests.upbench.synthetic import case, run_of
 from upbench.errors import UserError
 from upbench.processes.isolation import Isolation
+from upbench.records.record import read_run, write_run
 from upbench.sweep.journal import Journal, JournalError
 from upbench.sweep.schedule import Sweep
 from upbench.sweep.settings import SweepSettings
@@ -63,12 +65,54 @@ def test_a_journal_with_anything_wrong_gets_a_sentence_or_is_gone_on_with(tmp_pa
         file.write_text("".join(f"{json.dumps(line)}\n" for line in lines))
         try:
             sweep = resumed(output)
-            assert len(sweep.limits) <= 1
-            assert len(sweep.controls) <= 1
         except UserError as error:
             assert "\n" not in str(error)
+            return
+        assert len(sweep.controls) <= 1
+        # What is gone on with can be written in the end, and read by whoever gets it.
+        if sweep.limits and sweep.limits[0]["dtype"] == "float32" and sweep.limits[0]["device"] == "cpu":
+            write_run(run_of(sweep.records()), output)
+            assert {record.case for record in read_run(output).records} == set(CASES)
 
     garbled()
+
+
+@pytest.mark.parametrize(
+    ("number", "way", "junk"),
+    [
+        (0, ("fields", "flops"), "many"),
+        (0, ("fields", "params"), -1),
+        (0, ("fields",), None),
+        (0, ("fields",), {"upsampler": "another"}),
+        (0, ("fields",), {"latency_s": 1e-9}),
+        (0, ("outcome",), "fine"),
+        (0, ("stage",), "third"),
+        (1, ("reason",), 3),
+        (2, ("of",), ["float32", "1", "cpu"]),
+        (2, ("fields", "flops_per_s"), 0),
+        (3, ("control_s",), []),
+        (3, ("control_s",), ["5e-5"]),
+        (3, ("launch",), 7),
+        (3, ("groups",), 0),
+        (3, ("rivals", CASES[0].id, "level"), 1e6),
+        (3, ("rivals", CASES[0].id, "rounds_s"), []),
+        (3, ("rivals", CASES[0].id, "iterations"), "2"),
+        (3, ("rivals", CASES[0].id, "outcome"), "crashed and well"),
+    ],
+)
+def test_what_is_of_another_type_is_found_before_anything_is_measured(
+    number: int, way: tuple[str, ...], junk: Any, tmp_path: Path
+) -> None:
+    output = tmp_path / "run.json"
+    entries = deepcopy(ENTRIES)
+    holder = entries[number]
+    for key in way[:-1]:
+        holder = holder[key]
+    holder[way[-1]] = junk
+    Journal.path_for(output).write_text("".join(f"{json.dumps(line)}\n" for line in (HEADER, *entries)))
+    with pytest.raises(JournalError, match="the journal is damaged: an entry lacks or garbles ") as error:
+        resumed(output)
+    assert "\n" not in str(error.value)
 
 
 def test_a_journal_as_it_was_written_is_gone_on_with(tmp_path: Path) -> None:
