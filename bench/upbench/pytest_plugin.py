@@ -31,7 +31,7 @@ AXES = {
     "layouts": "contiguous, channels_last.",
     "threads": "Threads of one operator.",
     "devices": "cpu, cuda.",
-    "runtimes": "eager, compiled, onnx, openvino.",
+    "runtimes": "eager, compiled, onnx, openvino, ncnn, litert.",
     "steps": "inference, training.",
 }
 

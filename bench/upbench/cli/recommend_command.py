@@ -46,7 +46,7 @@ def recommend(
     layout: Annotated[str, typer.Option(help="contiguous, channels_last.")] = "contiguous",
     threads: Annotated[str, typer.Option(help="Threads of one operator.")] = "1",
     device: Annotated[str, typer.Option(help="cpu, cuda, cuda:0.")] = "cpu",
-    runtime: Annotated[str, typer.Option(help="eager, compiled, onnx, openvino.")] = "eager",
+    runtime: Annotated[str, typer.Option(help="eager, compiled, onnx, openvino, ncnn, litert.")] = "eager",
     step: Annotated[str, typer.Option(help="inference, training.")] = "inference",
     lang: Annotated[
         console.LanguageChoice, typer.Option(help="In which language to answer.")

@@ -47,7 +47,7 @@ def run(
     layout: Annotated[str | None, typer.Option(help="contiguous, channels_last.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of one operator, such as 1,2.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0.")] = None,
-    runtime: Annotated[str | None, typer.Option(help="eager, compiled, onnx, openvino.")] = None,
+    runtime: Annotated[str | None, typer.Option(help="eager, compiled, onnx, openvino, ncnn, litert.")] = None,
     step: Annotated[str | None, typer.Option(help="inference, training.")] = None,
     exact_forms: Annotated[
         bool, typer.Option("--exact-forms", help="Beside each upsampler all its exact forms, such as subpixel.phases.")

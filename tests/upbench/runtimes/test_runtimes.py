@@ -121,7 +121,7 @@ def test_a_runtime_that_is_not_installed_says_what_to_install(monkeypatch: pytes
 
 
 def test_an_unknown_runtime_is_named_with_those_there_are() -> None:
-    with pytest.raises(grid.GridError, match="one of eager, compiled, onnx, openvino; got 'tensorrt'"):
+    with pytest.raises(grid.GridError, match="one of eager, compiled, litert, ncnn, onnx, openvino; got 'tensorrt'"):
         planned(grid.Axes(("subpixel",), runtimes=("tensorrt",)))
 
 
