@@ -13,6 +13,7 @@ import typer
 from upbench.cli import console
 from upbench.cli.compare_command import compare
 from upbench.cli.doctor_command import doctor
+from upbench.cli.export_command import export
 from upbench.cli.gate_command import gate
 from upbench.cli.history_command import history
 from upbench.cli.list_command import list_upsamplers
@@ -47,6 +48,9 @@ app.command(
     context_settings={"ignore_unknown_options": True},
 )(gate)
 app.command(epilog="Example: upbench rewrite model.onnx --output faster.onnx --runtime onnx,openvino")(rewrite)
+app.command(epilog="Example: upbench export --onnx models --upsampler subpixel,nearest_conv --scale 2 --exact-forms")(
+    export
+)
 app.command("list", epilog="Example: upbench list --json")(list_upsamplers)
 app.command(epilog="Example: upbench doctor")(doctor)
 
