@@ -42,7 +42,7 @@ def export(
     out_channels: Annotated[str | None, typer.Option(help="Such as 3; 'same' for as many as go in.")] = None,
     size: Annotated[str | None, typer.Option(help="Low-resolution height x width, such as 96x96.")] = None,
     batch: Annotated[str | None, typer.Option(help="Such as 1,8.")] = None,
-    dtype: Annotated[str | None, typer.Option(help="float32; for ONNX also float64, float16.")] = None,
+    dtype: Annotated[str | None, typer.Option(help="float32; for ONNX also float16.")] = None,
     timeout: Annotated[float, typer.Option(min=1, help="Seconds after which one conversion is ended.")] = 300.0,
 ) -> None:
     """Write upsamplers as models for other runtimes, each in a folder of its own that says how to check it.

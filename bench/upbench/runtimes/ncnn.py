@@ -107,7 +107,7 @@ def converted(module: nn.Module, inputs: tuple[Tensor, ...]) -> NcnnModel:
     with torch.no_grad(), warnings.catch_warnings():
         # It warns of itself, and of values that are fixed by the inputs' sizes, as is meant.
         warnings.simplefilter("ignore")
-        traced = torch.jit.trace(module, inputs, check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(module, inputs, check_trace=False)
         shape = tuple(module(*inputs).shape)
     with HeldFolder(Path(tempfile.gettempdir()), PREFIX, SUFFIX) as held:
         traced.save(str(held.path / "model.pt"))

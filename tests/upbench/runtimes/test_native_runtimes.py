@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ NATIVE = pytest.mark.parametrize("runtime", [NCNN, LITERT])
 
 
 def case(upsampler: str, runtime: str, **cell: Any) -> Case:
-    return Case(upsampler, Cell(2, 8, 8, 8, 12, 20, **{"runtime": runtime, **cell}))
+    return Case(upsampler, replace(Cell(2, 8, 8, 8, 12, 20, runtime=runtime), **cell))
 
 
 class TwoInputs(nn.Module):
@@ -146,7 +147,7 @@ def test_what_cannot_be_converted_is_refused_in_the_converters_words(runtime: st
 @needs("ncnn")
 def test_the_words_are_of_why_pnnx_left_an_operator() -> None:
     module = upsample.create("carafe_unfolded", 4, 4, 2).eval()
-    with pytest.raises(ConversionError, match="pnnx leaves Tensor.reshape, which ncnn lacks .*physical rank"):
+    with pytest.raises(ConversionError, match=r"pnnx leaves Tensor\.reshape, which ncnn lacks .*physical rank"):
         runtimes.get("ncnn").prepare(module, (torch.randn(1, 4, 8, 8),))
 
 
@@ -202,6 +203,4 @@ def test_a_network_is_rewritten_for_it(runtime: str, monkeypatch: pytest.MonkeyP
     rewritten, report = upsample.rewrite(network, input, prepare=converter.prepare, least_gain=-1, seconds=0)
     assert [bool(site.after) for site in report.sites] == [True], str(report)
     with torch.no_grad():
-        torch.testing.assert_close(
-            converter.prepare(rewritten, (input,))(), network(input), rtol=1e-4, atol=1e-5
-        )
+        torch.testing.assert_close(converter.prepare(rewritten, (input,))(), network(input), rtol=1e-4, atol=1e-5)
