@@ -34,7 +34,7 @@ def main() -> None:
     command = [sys.executable, "-m", "cyclonedx_py", "environment", "--output-reproducible", "--validate"]
     done = subprocess.run([*command, "--pyproject", str(ROOT / "pyproject.toml")], check=True, stdout=subprocess.PIPE)
     document = json.loads(done.stdout)
-    kept = needed("upsample-bench", {"onnx", "openvino"}, set())
+    kept = needed("upsample-bench", {"litert", "ncnn", "onnx", "openvino"}, set())
     document["components"] = [each for each in document["components"] if canonicalize_name(each["name"]) in kept]
     named = {each["bom-ref"] for each in document["components"]} | {document["metadata"]["component"]["bom-ref"]}
     document["dependencies"] = [

@@ -31,7 +31,7 @@ AXES = {
     "layouts": "contiguous, channels_last.",
     "threads": "Threads of one operator.",
     "devices": "cpu, cuda.",
-    "runtimes": "eager, compiled, cudagraph, onnx, openvino.",
+    "runtimes": "eager, compiled, cudagraph, onnx, openvino, ncnn, litert.",
     "steps": "inference, training.",
     "tf32": "On CUDA: off, on.",
     "cudnn_benchmark": "On CUDA: off, on.",

@@ -295,7 +295,7 @@ def test_a_wrong_runtime_or_step_is_wrong_usage(here: Here) -> None:
     result = here("run", "--runtime", "tensorrt", "--dry-run")
     assert (result.returncode, result.stderr.strip()) == (
         2,
-        "upbench: runtime must be one of eager, compiled, onnx, openvino; got 'tensorrt'.",
+        "upbench: runtime must be one of eager, compiled, litert, ncnn, onnx, openvino; got 'tensorrt'.",
     )
     result = here("run", "--step", "train", "--dry-run")
     assert "step must be one of inference, training; got 'train'." in result.stderr

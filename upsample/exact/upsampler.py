@@ -20,7 +20,8 @@ def in_form(base: type[AnyUpsampler], form: str) -> type[AnyUpsampler]:
         form_name = form
         fractional, stages_of, keeps_channels, local = base.fractional, base.stages_of, base.keeps_channels, base.local
 
-    InForm.__name__ = InForm.__qualname__ = f"{base.__name__} {FORMS[form].title}"
+    # As Python's own classes have it: TorchScript writes the name into its files, and reads it there.
+    InForm.__name__ = InForm.__qualname__ = f"{base.__name__}_{form}"
     return InForm
 
 

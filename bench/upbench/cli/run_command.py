@@ -47,7 +47,9 @@ def run(
     layout: Annotated[str | None, typer.Option(help="contiguous, channels_last.")] = None,
     threads: Annotated[str | None, typer.Option(help="Threads of one operator, such as 1,2.")] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda, cuda:0.")] = None,
-    runtime: Annotated[str | None, typer.Option(help="eager, compiled, cudagraph, onnx, openvino.")] = None,
+    runtime: Annotated[
+        str | None, typer.Option(help="eager, compiled, cudagraph, onnx, openvino, ncnn, litert.")
+    ] = None,
     step: Annotated[str | None, typer.Option(help="inference, training.")] = None,
     tf32: Annotated[str | None, typer.Option(help="On CUDA: off, on.")] = None,
     cudnn_benchmark: Annotated[str | None, typer.Option(help="On CUDA: off, on.")] = None,

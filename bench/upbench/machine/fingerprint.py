@@ -28,7 +28,10 @@ from upbench.processes.gpu_watch import UnwatchedError, loaded_nvml
 DRIFTING = ("memory_bytes",)
 """What may be a little different on the same machine after it has started anew."""
 
-RUNTIMES = ("onnx", "onnxscript", "onnxruntime", "openvino")
+RUNTIMES = (
+    *("onnx", "onnxscript", "onnxruntime", "openvino"),
+    *("ncnn", "pnnx", "ai-edge-litert", "litert-torch", "litert-converter"),
+)
 """Packages on which latencies in other runtimes depend."""
 
 CPU_CACHES = Path("/sys/devices/system/cpu/cpu0/cache")

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 import warnings
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from upbench.runtimes.runtime import Call, ConversionError, Runtime
+from upbench.runtimes.runtime import Call, ConversionError, Runtime, leave
 
 
 class Onnx(Runtime):
@@ -35,22 +34,12 @@ class Onnx(Runtime):
         except Exception as error:
             raise ConversionError(self, error) from error
         if file is not None:
-            # Others do without it where there is no room.
-            with suppress(OSError):
-                _keep(model, file)
+            leave(model, file)
 
         def call() -> Tensor:
             return torch.from_numpy(session.run(None, feeds)[0])
 
         return call
-
-
-def _keep(model: bytes, file: Path) -> None:
-    """Leave a model for others, who find it whole or not at all, as this process may be ended at any moment."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_bytes(model)
-    partial.replace(file)
 
 
 def session_options() -> Any:

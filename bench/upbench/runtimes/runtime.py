@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from contextlib import suppress
 from importlib.util import find_spec
 from pathlib import Path
 from typing import ClassVar
@@ -15,12 +17,16 @@ from upbench.cases.outcome import UnsupportedCaseError
 
 Call = Callable[[], Tensor]
 
+FOLDERS = re.compile(r"(?<![\w./])(?:/[^\s/:\"']+)+/(?=[^\s/:\"']+\.py\b)")
+"""Before the name of a source file."""
+
 
 class ConversionError(UnsupportedCaseError):
-    """A runtime cannot take a module; the message holds the runtime's own words."""
+    """A runtime cannot take a module; the message holds the runtime's own words, without folders of this machine."""
 
     def __init__(self, runtime: Runtime, error: Exception) -> None:
         words = " ".join(next(filter(None, map(str.strip, str(error).splitlines())), type(error).__name__).split())
+        words = FOLDERS.sub("", words)
         super().__init__(f"{runtime.title} cannot take it: {words}")
 
 
@@ -31,6 +37,7 @@ class Runtime(ABC):
         name: its value on the grid's axis, and the extra of this distribution that installs it.
         title: what a table calls it.
         packages: what must be importable beside torch.
+        beside_extra: distributions that the extra leaves out, as they ask for older versions of what others need.
         preload: modules that the server of workers imports once, where a case needs them.
         in_torch: torch's own operators and allocator do the work, so that it trains, takes any layout and device, and
             its memory can be counted where torch counts it.
@@ -42,6 +49,7 @@ class Runtime(ABC):
     name: ClassVar[str]
     title: ClassVar[str]
     packages: ClassVar[tuple[str, ...]] = ()
+    beside_extra: ClassVar[tuple[str, ...]] = ()
     preload: ClassVar[tuple[str, ...]] = ()
     in_torch: ClassVar[bool] = False
     holds_memory: ClassVar[bool] = False
@@ -56,7 +64,8 @@ class Runtime(ABC):
         absent = [package for package in self.packages if find_spec(package) is None]
         if not absent:
             return None
-        return f"the runtime {self.name} needs {', '.join(absent)}: pip install 'upsample-bench[{self.name}]'."
+        wanted = " ".join([f"'upsample-bench[{self.name}]'", *self.beside_extra])
+        return f"the runtime {self.name} needs {', '.join(absent)}: pip install {wanted}."
 
     def refusal(self, cell: Cell) -> str | None:
         """Say in one sentence why it does not run such cells at all, or return None when it does."""
@@ -85,6 +94,18 @@ class Runtime(ABC):
         Raises:
             ConversionError: the runtime cannot.
         """
+
+
+def leave(model: bytes, file: Path) -> None:
+    """Leave a model for others, who find it whole or not at all, as this process may be ended at any moment.
+
+    Where there is no room, they do without.
+    """
+    partial = file.with_suffix(".partial")
+    with suppress(OSError):
+        file.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(model)
+        partial.replace(file)
 
 
 def get(name: str) -> Runtime:

@@ -121,7 +121,8 @@ def test_a_runtime_that_is_not_installed_says_what_to_install(monkeypatch: pytes
 
 
 def test_an_unknown_runtime_is_named_with_those_there_are() -> None:
-    with pytest.raises(grid.GridError, match="one of eager, compiled, cudagraph, onnx, openvino; got 'tensorrt'"):
+    known = "one of eager, compiled, cudagraph, litert, ncnn, onnx, openvino; got 'tensorrt'"
+    with pytest.raises(grid.GridError, match=known):
         planned(grid.Axes(("subpixel",), runtimes=("tensorrt",)))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from io import BytesIO
+
 import pytest
 import torch
 
@@ -29,6 +31,15 @@ def test_it_is_the_usual_ones_output_in_the_precision_that_it_is_converted_to(na
     input = torch.randn(2, 6, 7, 9, dtype=torch.float64)
     with torch.no_grad():
         torch.testing.assert_close(module(input), module.definition(input), rtol=0, atol=1e-12)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+def test_torchscript_reads_what_it_has_written_of_one() -> None:
+    module, input, file = upsample.create("nearest_conv.shuffled", 4, 3, 2).eval(), torch.randn(1, 4, 5, 6), BytesIO()
+    with torch.no_grad():
+        torch.jit.save(torch.jit.trace(module, input, check_trace=False), file)
+        file.seek(0)
+        torch.testing.assert_close(torch.jit.load(file)(input), module(input))
 
 
 @pytest.mark.parametrize("name", ["nearest_conv.phases", "bilinear_conv.transposed", "subpixel_staged.shuffled"])
