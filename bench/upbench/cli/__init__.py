@@ -49,7 +49,7 @@ app.command(
     context_settings={"ignore_unknown_options": True},
 )(gate)
 app.command(epilog="Example: upbench rewrite model.onnx --output faster.onnx --runtime onnx,openvino")(rewrite)
-app.command(epilog="Example: upbench export --onnx models --upsampler subpixel --scale 2, or --web site --quick")(export)
+app.command(epilog="Example: upbench export --onnx models --upsampler subpixel --scale 2, or --web site")(export)
 app.command(epilog="Example: upbench serve site --results results; then open the address that it prints")(serve)
 app.command("list", epilog="Example: upbench list --json")(list_upsamplers)
 app.command(epilog="Example: upbench doctor")(doctor)

@@ -65,7 +65,7 @@ def export(
     """
     folders = {name: folder for name, folder in (("onnx", onnx), ("ncnn", ncnn), ("tflite", tflite)) if folder}
     if not folders and web is None:
-        raise UsageError("say in which format, and where to: --onnx, --ncnn, --tflite or --web DIR, or several of them.")
+        raise UsageError("say what to write, and where to: --onnx, --ncnn, --tflite or --web DIR, or several of them.")
     if web is None and (threads or ort_web):
         raise UsageError("--threads and --ort-web are of a page: --web DIR.")
     if quick and full:
