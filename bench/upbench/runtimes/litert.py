@@ -107,5 +107,5 @@ def _shared(interpreter: Any, place: dict[str, Any]) -> Tensor:
     del view
     memory = (ctypes.c_float * prod(shape)).from_address(address)
     # As long as somebody has the output, its memory is there.
-    memory.owner = interpreter  # type: ignore[attr-defined]
+    memory.owner = interpreter
     return torch.frombuffer(memory, dtype=torch.float32).reshape(tuple(shape))
