@@ -205,7 +205,8 @@ def test_records_of_two_machines_stand_beside_each_other(tmp_path: Path, here: H
     write_run(run_of(small_run().records, cpu="Another CPU"), tmp_path / "b.json")
     result = here("report", "a.json", "b.json", "--output", "plots", cwd=tmp_path)
     assert result.returncode == 0, result.stderr
-    assert [line.split(":")[0] for line in result.stdout.splitlines()] == ["• Test CPU", "• Another CPU", "Report"]
+    of_each, of_both = ["• Test CPU", "• Another CPU"], "• Another upsampler wins where one thing alone is changed"
+    assert [line.split(":")[0] for line in result.stdout.splitlines()] == [*of_each, of_both, "Report"]
 
 
 def test_runs_of_one_machine_with_different_software_make_no_report(tmp_path: Path, here: Here) -> None:
@@ -295,7 +296,7 @@ def test_a_wrong_runtime_or_step_is_wrong_usage(here: Here) -> None:
     result = here("run", "--runtime", "tensorrt", "--dry-run")
     assert (result.returncode, result.stderr.strip()) == (
         2,
-        "upbench: runtime must be one of eager, compiled, litert, ncnn, onnx, openvino; got 'tensorrt'.",
+        "upbench: runtime must be one of eager, compiled, cudagraph, litert, ncnn, onnx, openvino; got 'tensorrt'.",
     )
     result = here("run", "--step", "train", "--dry-run")
     assert "step must be one of inference, training; got 'train'." in result.stderr
