@@ -19,7 +19,7 @@ from torch import Tensor
 
 import upsample
 from upbench import meters
-from upbench.cases.case import Case
+from upbench.cases.case import CUDA_AXES, Case
 from upbench.exporting import check_script
 from upbench.exporting.formats import FORMATS
 from upbench.exporting.model_format import ModelFormat
@@ -30,7 +30,7 @@ from upbench.runtimes.workload import Workload, build, gradients_as_in
 SCHEMA = "upbench export 1"
 CARD, CHECK, INPUT, EXPECTED = "card.json", "check.py", "input.npz", "expected.npy"
 
-SETTINGS = ("layout", "threads", "device", "runtime", "step")
+SETTINGS = ("layout", "threads", "device", "runtime", "step", *CUDA_AXES)
 """Of a cell, what a file leaves open."""
 
 

@@ -56,6 +56,9 @@ class QuantitiesShape(Shape):
     gradient_bytes: Amount | None = None
     optimizer_bytes: Amount | None = None
     definition_error: Amount | None = None
+    device_s: Amount | None = None
+    queueing_s: Amount | None = None
+    unjoined_s: Amount | None = None
 
 
 class ExtraInfoShape(QuantitiesShape):
@@ -92,9 +95,6 @@ class ExtraInfoShape(QuantitiesShape):
     slowed_share: Amount | None = None
     slowed_by: Annotated[list[Words], Field(max_length=100)] | None = None
     sm_clock_mhz: Amount | None = None
-    device_s: Amount | None = None
-    queueing_s: Amount | None = None
-    unjoined_s: Amount | None = None
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:

@@ -21,6 +21,7 @@ from upbench.records.shapes import (
     Positive,
     QuantitiesShape,
     RatesShape,
+    Reading,
     Seconds,
     Shape,
     Told,
@@ -86,6 +87,26 @@ class MachineLimitsShape(EndedShape):
         return self.has_answered(self.fields)
 
 
+class ClockShape(Shape):
+    """A GPU's clock, by events and as it tells it itself."""
+
+    hz: Amount
+    told_hz: Amount | None
+    bend: Reading
+
+
+class MachineClockShape(EndedShape):
+    """Whether a GPU's events count its cycles."""
+
+    machine: Literal["clock"]
+    of: Words
+    fields: ClockShape | None
+
+    @model_validator(mode="after")
+    def _is_whole(self) -> Self:
+        return self.has_answered(self.fields)
+
+
 class TimedRivalShape(Shape):
     """A rival of a launch that was timed to the end."""
 
@@ -114,8 +135,11 @@ class LaunchShape(Shape):
     seconds: Amount
 
 
-SHAPES: dict[str, type[Shape]] = {"machine": MachineLimitsShape, "question": LaunchShape}
-"""By the key that only such an entry has."""
+def shape_of(entry: Mapping[str, Any]) -> type[Shape]:
+    """What an entry must be, by the key that only such an entry has."""
+    if "machine" in entry:
+        return MachineClockShape if entry["machine"] == "clock" else MachineLimitsShape
+    return LaunchShape if "question" in entry else ExaminationShape
 
 
 def check_entries(entries: Iterable[Mapping[str, Any]]) -> None:
@@ -125,6 +149,5 @@ def check_entries(entries: Iterable[Mapping[str, Any]]) -> None:
         JournalError: one of them lacks something, or has something else in its place.
     """
     for entry in entries:
-        shape = next((shape for key, shape in SHAPES.items() if key in entry), ExaminationShape)
-        if fault := fault_in(entry, shape):
+        if fault := fault_in(entry, shape_of(entry)):
             raise garbled(fault)

@@ -213,7 +213,7 @@ def test_a_class_of_ones_own_is_exported_and_one_that_ends_its_process_leaves_wh
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (("--upsampler", "subpixel"), "say in which format, and where to: --onnx DIR"),
+        (("--upsampler", "subpixel"), "say what to write, and where to: --onnx"),
         (("--onnx", "a"), "say what to export: --upsampler NAME"),
         (("--onnx", "a", "--quick", "--full"), "--quick and --full exclude each other."),
         (("--onnx", "a", "--ncnn", "./a", "--upsampler", "subpixel"), "each format wants a folder of its own"),

@@ -33,7 +33,9 @@ def test_it_is_the_usual_ones_output_in_the_precision_that_it_is_converted_to(na
         torch.testing.assert_close(module(input), module.definition(input), rtol=0, atol=1e-12)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning", "ignore::torch.jit.TracerWarning"
+)
 def test_torchscript_reads_what_it_has_written_of_one() -> None:
     module, input, file = upsample.create("nearest_conv.shuffled", 4, 3, 2).eval(), torch.randn(1, 4, 5, 6), BytesIO()
     with torch.no_grad():

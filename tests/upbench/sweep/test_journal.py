@@ -8,9 +8,11 @@ import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from upbench.sweep.entry_shapes import check_entries
 from upbench.sweep.journal import Journal, JournalError, asked, is_whole
 
 HEADER = {"schema": 1, "cases": ["a", "b"], "commit": "abc"}
@@ -147,3 +149,18 @@ def test_a_finished_sweep_leaves_no_journal(output: Path) -> None:
     with Journal.create(output, HEADER) as journal:
         journal.delete()
     assert list(output.parent.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        {"case": "a", "stage": "alone", "fields": {"queueing_s": 1e-5, "device_s": 2e-4, "unjoined_s": 1e-5}},
+        {"machine": "clock", "of": "cuda", "fields": {"hz": 1.9e9, "told_hz": None, "bend": -1e-3}},
+        {"machine": "limits", "of": ["tf32", 1, "cuda"], "fields": {"flops_per_s": 1e14, "bytes_per_s": 3e12}},
+    ],
+    ids=["a case", "its clock", "its limits"],
+)
+def test_what_a_sweep_writes_of_a_gpu_can_be_gone_on_with(entry: dict[str, Any]) -> None:
+    check_entries([{"outcome": "ok", "reason": None, **entry}])
+    with pytest.raises(JournalError, match="damaged"):
+        check_entries([{"outcome": "ok", "reason": None, **entry, "fields": None}])

@@ -129,7 +129,7 @@ def read_beside_python(run: Run, folder: Path) -> None:
     assert "ONNX Runtime Web" in page
     assert "a fresh worker with fresh sessions" in page
     both = write_report([run, small_run()], folder / "both")
-    assert [line.partition(":")[0] for line in both] == [run.fingerprint["cpu"], "Test CPU"]
+    assert [line.partition(":")[0] for line in both][:2] == [run.fingerprint["cpu"], "Test CPU"]
     assert not {row.verdict for row in compare_runs(run, small_run())} & {"B slower", "B faster", "no difference seen"}
 
 

@@ -53,7 +53,7 @@ def test_a_port_that_is_taken_is_a_sentence(here: Here, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        ((), 2, "--web DIR is needed"),
+        ((), 2, "say what to write, and where to"),
         (("--quick", "--full"), 2, "exclude each other"),
         ((*GRID, "--upsampler", "none_such"), 2, "none_such"),
         ((*GRID, "--ort-web", "own.tgz"), 1, "own.tgz is not onnxruntime-web"),
