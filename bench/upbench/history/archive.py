@@ -155,6 +155,9 @@ class _Failure(msgspec.Struct):
     device: str = Cell.device
     runtime: str = Cell.runtime
     step: str = Cell.step
+    tf32: str = Cell.tf32
+    cudnn_benchmark: str = Cell.cudnn_benchmark
+    cache: str = Cell.cache
 
     @property
     def case(self) -> str:

@@ -93,3 +93,10 @@ def test_only_outcomes_can_be_asked_for(tmp_path: Path) -> None:
     write(tmp_path, [(at, [ran(STEADY), ran(FALLING) if at < 6 else failed(FALLING)]) for at in range(9)])
     told = survey(read_archive(tmp_path), Wanted(quantities=(OUTCOME,)))
     assert [(each.track.case, len(each.changes)) for each in told.series] == [(FALLING.id, 1)]
+
+
+def test_a_case_that_does_not_run_is_known_by_how_its_gpu_was_set(tmp_path: Path) -> None:
+    on_tensor_cores = case("subpixel", device="cuda", tf32="on")
+    write(tmp_path, [(0, [failed(on_tensor_cores), failed(case("subpixel", device="cuda"))])])
+    cases = set(read_archive(tmp_path).failures["case"])
+    assert cases == {on_tensor_cores.id, case("subpixel", device="cuda").id}
