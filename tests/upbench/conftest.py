@@ -1,12 +1,14 @@
-"""What tests of several rooms ask for: the command line, in this process."""
+"""What tests of several rooms ask for: the command line, in this process, and a browser."""
 
 from __future__ import annotations
 
+import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -14,6 +16,9 @@ from tests.upbench.commands import Here
 from upbench import cli
 from upbench.cli import console
 from upbench.terminal import PlainConsole
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 
 @pytest.fixture
@@ -42,3 +47,22 @@ def here(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) ->
     before = signal.getsignal(signal.SIGTERM)
     yield run
     signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Callable[..., Browser]]:
+    """Starts browsers with switches of their own."""
+    path = shutil.which("chromium")
+    if path is None:
+        pytest.skip("needs Chromium (Debian: chromium)")
+    # Not all environments of tox have it.
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        yield lambda *switches: started.chromium.launch(executable_path=path, args=["--no-sandbox", *switches])
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Callable[..., Browser]) -> Iterator[Browser]:
+    launched = chromium("--disable-gpu")
+    yield launched
+    launched.close()

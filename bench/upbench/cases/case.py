@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from functools import cached_property
 from typing import Any, Self
@@ -29,6 +30,11 @@ def normal_scale(vertical: float, horizontal: float) -> Scale:
 
 CUDA_AXES = ("tf32", "cudnn_benchmark", "cache")
 """Fields of a cell that mean something on a CUDA device alone; elsewhere no record has them."""
+
+
+def device_text(device: str, switches: Sequence[str]) -> str:
+    """What to call a device: how it computes belongs to it."""
+    return " ".join((device, *switches))
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -16,6 +14,7 @@ from rich import box
 from rich.table import Table
 
 from upbench.cli import console
+from upbench.cli.chosen_grid import chosen_grid
 from upbench.errors import UsageError
 from upbench.progress import watcher_for
 
@@ -68,18 +67,18 @@ def export(
         raise UsageError("say what to write, and where to: --onnx, --ncnn, --tflite or --web DIR, or several of them.")
     if web is None and (threads or ort_web):
         raise UsageError("--threads and --ort-web are of a page: --web DIR.")
-    if quick and full:
-        raise UsageError("--quick and --full exclude each other.")
     if folders and not (quick or full or upsampler or module):
         raise UsageError("say what to export: --upsampler NAME, --module package.module:Class, --quick or --full.")
     from upbench.cases.shadowed import check_not_shadowed
 
     check_not_shadowed()
-    from upbench.cases import grid
-    from upbench.cases.spelling import given_axes
-
-    given = given_axes(
-        upsamplers=",".join(upsampler) if upsampler else None,
+    axes = chosen_grid(
+        quick,
+        full,
+        upsampler,
+        module,
+        exact_forms,
+        module_alone=True,
         scales=scale,
         channels=channels,
         out_channels=out_channels,
@@ -88,21 +87,11 @@ def export(
         dtypes=dtype,
         threads=threads,
     )
-    if any(":" in name for name in (*given.get("upsamplers", ()), *(module or ()))):
-        # As for python -m: what lies in the current folder can be imported, by the workers too.
-        sys.path.insert(0, os.getcwd())
-    axes = grid.full() if full else grid.quick()
-    if module and not (quick or full or upsampler):
-        axes = replace(axes, upsamplers=())
-    axes = replace(axes, **given)
-    if exact_forms:
-        axes = replace(axes, upsamplers=grid.with_exact_forms(axes.upsamplers))
-    axes = replace(axes, upsamplers=(*axes.upsamplers, *(module or ())))
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         written = [_write_models(axes, folders, timeout)] if folders else []
         if web is not None:
-            written.append(_write_page(axes, web, given.get("threads", ()), ort_web))
+            written.append(_write_page(axes, web, axes.threads if threads else (), ort_web))
     except KeyboardInterrupt:
         console.say("Interrupted. What was written is whole.", console.errors)
         raise typer.Exit(console.EXIT_INTERRUPTED) from None

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 import signal
 import sys
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -16,6 +14,7 @@ from typing import Annotated
 import typer
 
 from upbench.cli import console
+from upbench.cli.chosen_grid import chosen_grid
 from upbench.errors import UsageError
 from upbench.progress import watcher_for
 from upbench.records.record import Run
@@ -97,15 +96,15 @@ def run(
     from upbench.cases.shadowed import check_not_shadowed
 
     check_not_shadowed()
-    from upbench.cases import grid
-    from upbench.cases.spelling import given_axes
     from upbench.sweep import forecast, plan, session
     from upbench.sweep.settings import SweepSettings
 
-    if quick and full:
-        raise UsageError("--quick and --full exclude each other.")
-    given = given_axes(
-        upsamplers=",".join(upsampler) if upsampler else None,
+    axes = chosen_grid(
+        quick,
+        full,
+        upsampler,
+        module,
+        exact_forms,
         scales=scale,
         channels=channels,
         out_channels=out_channels,
@@ -121,15 +120,6 @@ def run(
         cudnn_benchmark=cudnn_benchmark,
         caches=cache,
     )
-    own = [name for name in (*given.get("upsamplers", ()), *(module or ())) if ":" in name]
-    if own:
-        # As for python -m: what lies in the current folder can be imported, by the workers too.
-        sys.path.insert(0, os.getcwd())
-    axes = replace(grid.full() if full else grid.quick(), **given)
-    if exact_forms:
-        axes = replace(axes, upsamplers=grid.with_exact_forms(axes.upsamplers))
-    if module:
-        axes = replace(axes, upsamplers=(*axes.upsamplers, *module))
     cases = plan.planned(axes)
     settings = SweepSettings(
         allocator=allocator.value,

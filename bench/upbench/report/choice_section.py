@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from upbench.cases.case import Cell, scale_text
+from upbench.cases.case import Cell, device_text, scale_text
 from upbench.report.evidence import Evidence, Setting
 from upbench.report.headings import heading
 from upbench.report.section import Section
@@ -165,8 +165,7 @@ def _place(cell: Cell) -> dict[str, Any]:
         "dtype": cell.dtype,
         "layout": cell.layout,
         "threads": cell.threads,
-        # How a device computes belongs to it.
-        "device": " ".join((cell.device, *cell.switches)),
+        "device": device_text(cell.device, cell.switches),
         "runtime": cell.runtime,
         "step": cell.step,
     }

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from math import log10
 from typing import Any
 
-from upbench.cases.case import Cell, scale_text
+from upbench.cases.case import Cell, device_text, scale_text
 from upbench.records.record import Record, Run, peak_memory
 from upbench.report.evidence import Evidence, output_bytes
 from upbench.report.tables import MIB, channels_text
@@ -78,7 +78,7 @@ def _facets(evidence: Evidence) -> dict[str, list[str]]:
         "channels": lambda record: channels_text(record.case.cell.in_channels, record.case.cell.out_channels),
         "size": lambda record: f"{record.case.cell.height}×{record.case.cell.width}",
         **{name: _of_cell(name) for name in ("batch", "dtype", "layout", "threads", "device", "runtime", "step")},
-        "device": lambda record: " ".join((record.case.cell.device, *record.case.cell.switches)),
+        "device": lambda record: device_text(record.case.cell.device, record.case.cell.switches),
         "outcome": lambda record: record.outcome,
     }
     return {key: [visible(text(record)) for record in evidence.records] for key, text in facets.items()}

@@ -16,7 +16,7 @@ from typing import Any
 
 import pandas as pd
 
-from upbench.cases.case import Cell, scale_text
+from upbench.cases.case import Cell, device_text, scale_text
 from upbench.records.comparison import machine_differences
 from upbench.records.record import Record, Run
 from upbench.report.choice_section import NOTE as CHOICE_NOTE
@@ -153,7 +153,7 @@ def _columns(machine: MachineReport) -> dict[str, dict[Cell, Message | str]]:
         if record.case.upsampler in machine.evidence.operators and record.outcome != "unsupported":
             cell = record.case.cell
             question = replace(cell.question, device=Cell.device).settled
-            device = " ".join((cell.device, *cell.switches))
+            device = device_text(cell.device, cell.switches)
             found.setdefault((device, cell.runtime), {}).setdefault(question, []).append(record)
     several = [len({place[part] for place in found}) > 1 for part in range(2)]
     return {

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from upbench.cases.case import Cell, scale_text
+from upbench.cases.case import Cell, device_text, scale_text
 from upbench.records.record import Record, peak_memory
 from upbench.report.evidence import CellResult, Evidence, Setting, Winner, output_bytes
 from upbench.wording import Message, alternatives, say
@@ -81,8 +81,7 @@ def _columns(of: Cell | Setting) -> dict[str, str]:
     return {
         "size": f"{of.height}×{of.width}",
         **{name: str(getattr(of, name)) for name in names},
-        # How a device computes belongs to it.
-        "device": " ".join((of.device, *of.switches)),
+        "device": device_text(of.device, of.switches),
     }
 
 

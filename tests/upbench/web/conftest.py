@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -10,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from upbench.records.record import Run
 from upbench.web import ort_web
@@ -23,9 +22,6 @@ OF_THE_BROWSER = ("warning: No available adapters.",)
 """What Chromium itself says to whoever asks for a GPU where there is none."""
 
 
-Launch = Callable[..., Browser]
-
-
 @pytest.fixture(scope="session")
 def tarball() -> Path:
     """The real package, from the user's cache or from npm."""
@@ -35,23 +31,6 @@ def tarball() -> Path:
     except ort_web.NoRuntimeError as error:
         pytest.skip(f"needs ONNX Runtime Web: {error}")
     return file
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Launch]:
-    """Starts browsers with switches of their own."""
-    path = shutil.which("chromium")
-    if path is None:
-        pytest.skip("needs Chromium (Debian: chromium)")
-    with sync_playwright() as playwright:
-        yield lambda *switches: playwright.chromium.launch(executable_path=path, args=["--no-sandbox", *switches])
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: Launch) -> Iterator[Browser]:
-    launched = chromium("--disable-gpu")
-    yield launched
-    launched.close()
 
 
 @dataclass

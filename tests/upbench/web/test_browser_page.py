@@ -9,7 +9,7 @@ import random
 import re
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -18,10 +18,10 @@ from typing import Any, ClassVar
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Browser, Page, expect
 
 from tests.upbench.synthetic import small_run
-from tests.upbench.web.conftest import SIZES, Launch, Open, Serve, Serving, Visit
+from tests.upbench.web.conftest import SIZES, Open, Serve, Serving, Visit
 from upbench.cases import grid
 from upbench.processes.rivals import TRIMMED, Blocks
 from upbench.progress import Silent
@@ -369,7 +369,9 @@ def test_threads_are_measured_where_memory_is_shared(visit: Open, serve: Serve, 
 
 
 @pytest.mark.slow
-def test_webgpu_gives_the_same_output_on_a_software_adapter(serve: Serve, site: BrowserSite, chromium: Launch) -> None:
+def test_webgpu_gives_the_same_output_on_a_software_adapter(
+    serve: Serve, site: BrowserSite, chromium: Callable[..., Browser]
+) -> None:
     serving = serve(site)
     launched = chromium("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader", "--enable-unsafe-swiftshader")
     page = launched.new_page()
