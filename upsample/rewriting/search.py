@@ -269,10 +269,13 @@ class _Look:
 
     def _memory(self, node: fx.Node) -> frozenset[fx.Node]:
         """The values whose memory a value may lie in: views share it, and so may whatever is not known here."""
-        found: set[fx.Node] = set()
-        waiting = [node]
+        found, seen, waiting = set[fx.Node](), set[fx.Node](), [node]
         while waiting:
             each = waiting.pop()
+            # Each once: there are as many ways back through a network's sums as two to the number of them.
+            if each in seen:
+                continue
+            seen.add(each)
             shared = self._shares(each)
             waiting += shared
             if not shared:

@@ -49,6 +49,17 @@ def test_a_site_is_replaced_and_what_only_it_has_read_is_gone(tmp_path: Path) ->
     assert apart(run(model, x=x), run(output, x=x)) < 1e-5
 
 
+def test_values_that_meet_again_and_again_are_looked_through_once(tmp_path: Path) -> None:
+    # What its input may share its memory with: through so many sums of two ways there are 2⁶⁰ ways back.
+    made = Model(17, 4, ("h", "w"), batch=1)
+    value = "x"
+    for _ in range(60):
+        value = made.op("Einsum", value, made.op("LpNormalization", value), equation="nchw,nchw->nchw")
+    made.conv(upsampled(made, value), 4, 3)
+    result, _ = rewritten(made.proto(last(made)), tmp_path)
+    assert [site.after for site in result.sites] == ["shuffled"]
+
+
 def test_what_a_file_says_of_itself_stays(tmp_path: Path) -> None:
     made = nearest_and_conv()
     model = made.proto(last(made))
