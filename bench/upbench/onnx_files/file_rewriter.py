@@ -136,7 +136,8 @@ class _Work:
                 say("No site of it is certainly faster in another form.") if sites else say("Nothing is upsampled.")
             )
             return self._outcome(sites, (), False, nothing)
-        for each in replacements:
+        # The last first: one may be given what another makes, whose operators must still be there.
+        for each in reversed(replacements):
             each.put(self._model.graph)
         return self._judged(sites, before)
 
@@ -145,24 +146,26 @@ class _Work:
         found = find(own.graph)
         prepare = InRuntimes(self._settings.runtimes, self._model)
         chooser = Chooser(prepare, self._settings.least_gain, self._settings.seconds)
-        reports: list[tuple[int, SiteReport]] = []
-        replacements: list[Replacement] = []
+        reports: dict[int, SiteReport] = {}
+        replacements: dict[int, Replacement] = {}
         order = {node: number for number, node in enumerate(own.graph.nodes)}
         for number, site in enumerate(map(_without_sum, found.sites), 1):
             self._progress.say(f"site {number} of {len(found.sites)}")
             name = _name(own, site)
             prepare.site = measured = MeasuredInFile(self._model, own, site)
             report, chosen = chooser.best(site, measured, name)
+            place = order[site.nodes[-1]]
             if chosen is not None:
                 assert not isinstance(chosen, AddedTo)
                 try:
-                    replacements.append(Replacement(measured, chosen, len(replacements) + 1))
+                    replacements[place] = Replacement(measured, chosen, len(replacements) + 1)
                 except NotWrittenError as error:
                     report = replace(report, after="", reason=f"{error}.")
-            reports.append((order[site.nodes[-1]], report))
+            reports[place] = report
         left = [*((own.named.get(name, name), reason) for name, reason in found.left), *translated.left]
-        done = [report for _, report in sorted(reports, key=lambda each: each[0])]
-        return [*done, *(SiteReport(name, "", reason=reason) for name, reason in left)], replacements
+        done = [reports[place] for place in sorted(reports)]
+        done += [SiteReport(name, "", reason=reason) for name, reason in left]
+        return done, [replacements[place] for place in sorted(replacements)]
 
     def _judged(self, sites: Sequence[SiteReport], before: dict[str, engines.Loaded]) -> FileRewriting:
         settings, verdicts = self._settings, list[RuntimeVerdict]()

@@ -60,6 +60,23 @@ def test_values_that_meet_again_and_again_are_looked_through_once(tmp_path: Path
     assert [site.after for site in result.sites] == ["shuffled"]
 
 
+@pytest.mark.parametrize("sides", [(5, 6), ("h", "w")], ids=["fixed", "free"])
+@pytest.mark.parametrize("kind", ["transposed", "nearest"])
+def test_a_site_may_be_given_what_another_makes(kind: str, sides: tuple[Any, Any], tmp_path: Path) -> None:
+    made, value = Model(17, 4, sides, batch=1), "x"
+    for _ in range(3):
+        if kind == "transposed":
+            value = made.op("ConvTranspose", value, made.weight(4, 4, 2, 2), made.weight(4), strides=[2, 2])
+        else:
+            value = made.conv(upsampled(made, value), 4, 4)
+    model = made.proto(value)
+    result, output = rewritten(model, tmp_path)
+    assert [site.after for site in result.sites] == ["shuffled"] * 3
+    assert result.written, result.conclusion
+    x = some(1, 4, 5, 6)
+    assert apart(run(model, x=x), run(output, x=x)) < 1e-5
+
+
 def test_what_a_file_says_of_itself_stays(tmp_path: Path) -> None:
     made = nearest_and_conv()
     model = made.proto(last(made))
