@@ -77,6 +77,16 @@ def test_a_site_may_be_given_what_another_makes(kind: str, sides: tuple[Any, Any
     assert apart(run(model, x=x), run(output, x=x)) < 1e-5
 
 
+@pytest.mark.parametrize("runtime", ["onnx", "openvino"])
+def test_a_model_that_draws_random_numbers_is_said_to(runtime: str, tmp_path: Path) -> None:
+    made = Model(17, 4, (5, 6), batch=1)
+    noisy = made.op("Add", "x", made.op("RandomNormalLike", "x"))
+    model = made.proto(made.conv(upsampled(made, noisy), 4, 3))
+    result, _ = rewritten(model, tmp_path, runtimes=(runtime,))
+    assert not result.written
+    assert "It draws random numbers" in str(result.conclusion.values["error"])
+
+
 def test_what_a_file_says_of_itself_stays(tmp_path: Path) -> None:
     made = nearest_and_conv()
     model = made.proto(last(made))
