@@ -71,7 +71,8 @@ def python(published: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactor
     # Folders that are named here are not searched for such files, of which one would show the tree that is edited.
     Path(own, "borrowed.pth").write_text("\n".join(borrowed) + "\n")
     pip = [sys.executable, "-m", "pip", "--python", str(python), "install", "--no-deps", "--no-index", "--quiet"]
-    subprocess.run([*pip, str(published[0])], check=True)
+    # What was borrowed has this project too, of the same version.
+    subprocess.run([*pip, "--ignore-installed", str(published[0])], check=True)
     return python
 
 
