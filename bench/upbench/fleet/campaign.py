@@ -150,7 +150,8 @@ def _sweep(seat: Seat, questions: Mapping[str, list[Case]], settings: SweepSetti
     labels = ledger.finished(seat)
     entries = ledger.known(seat, labels)
     for label, why in ledger.given_up(seat).items():
-        failure = {"stage": "examine", "outcome": "crashed", "reason": f"the machine was lost meanwhile: {why}"}
+        reason = f"the machine was lost meanwhile: {why}"
+        failure = {"stage": "examine", "outcome": "crashed", "reason": reason, "fields": None}
         entries += [{"case": case.id, **failure} for case in questions[label]]
     cases = [case for label in labels for case in questions[label]]
     return Sweep(cases, settings, Isolation(settings.allocator), MemoryLog(entries))

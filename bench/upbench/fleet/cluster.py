@@ -6,7 +6,6 @@ Ray is imported here and nowhere else, and only when a cluster is opened.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import tempfile
@@ -14,11 +13,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from upbench.errors import UsageError, UserError
 from upbench.fleet.rig import STATION, STOP_S, Rig
+from upbench.leftovers import HeldFolder
 
 LOCAL = "local"
 """In place of an address: a cluster that is started here, and ends with the sweep."""
@@ -38,6 +39,9 @@ OF_A_LOCAL_CLUSTER = {
 }
 CONNECT_S = 10.0
 """Allowed for the first node of a cluster to answer at all."""
+
+PREFIX = "upbench-ray-"
+"""Of the folder of a cluster that is started here, which the next one removes if nobody could."""
 
 STORE_BYTES = 100 << 20
 """Of Ray's object store; answers are some kilobytes, and taken at once."""
@@ -97,7 +101,7 @@ class Cluster:
         self.address, self.labels, self.command = address, labels, tuple(command)
         self._ray = _imported()
         self._posts: list[Post] = []
-        self._folder: str | None = None
+        self._folder: HeldFolder | None = None
 
     def __enter__(self) -> Self:
         # Ray sets a handler of its own for the signal with which a job is cancelled.
@@ -134,11 +138,12 @@ class Cluster:
                     f"start its first node with: ray start --head --resources='{{\"{RESOURCE}\": 1}}'"
                 ) from error
             return
-        self._folder = tempfile.mkdtemp(prefix="upbench-ray-")
+        # The longest socket in it must be of no more than 107 characters, so that its name has no end of its own.
+        self._folder = HeldFolder(Path(tempfile.gettempdir()), PREFIX, "")
         with _environment(OF_A_LOCAL_CLUSTER):
             self._ray.init(
                 address=LOCAL, resources={RESOURCE: 1}, include_dashboard=False, object_store_memory=STORE_BYTES,
-                _temp_dir=self._folder, **shared,
+                _temp_dir=str(self._folder.path), **shared,
             )  # fmt: skip
 
     def nodes(self) -> list[Node]:
@@ -219,7 +224,7 @@ class Cluster:
                     self.give_up(post)
                 self._ray.shutdown()
             if self._folder is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+                self._folder.remove()
 
 
 def _imported() -> Any:

@@ -44,6 +44,16 @@ def until(reached: Callable[[], Any], longest_s: float = LONGEST_S) -> None:
         time.sleep(0.02)
 
 
+def in_use() -> set[str]:
+    """Shared memory of living processes: where a command of ours has left none, they are others'."""
+    found = set[str]()
+    for process in psutil.process_iter():
+        with suppress(psutil.Error):
+            paths = (Path(mapped.path.removesuffix(" (deleted)")) for mapped in process.memory_maps())
+            found.update(path.name for path in paths if path.parent == SHARED_MEMORY)
+    return found
+
+
 @dataclass(frozen=True)
 class Place:
     """A folder for outputs, and one for temporary files, by whose path the processes of a command are known."""
@@ -99,7 +109,7 @@ class Place:
         return [
             *(f"{process.pid} {process.name()}" for process in self.processes()),
             *(str(path) for path in self.temporary.iterdir() if path.name != OF_ONNX_RUNTIME),
-            *sorted(set(os.listdir(SHARED_MEMORY)) - self.shared_before),
+            *sorted(set(os.listdir(SHARED_MEMORY)) - self.shared_before - in_use()),
         ]
 
     def lines(self) -> list[str]:

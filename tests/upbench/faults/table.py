@@ -190,6 +190,13 @@ FAULTS = {
         "The kernel ends the case in the same moment.",
         NOTHING,
     ),
+    "killed with its fleet": Fault(
+        "the sweep",
+        "on a fleet of this machine is killed",
+        "SIGKILL to the process of --fleet local alone, while its first question is measured",
+        "Ray's processes and those that measure end with it. " + SWEPT,
+        NOTHING,
+    ),
     "disk full": Fault(
         "the sweep",
         "finds the disk full",

@@ -66,6 +66,22 @@ def test_a_case_that_hangs_ends_with_the_sweep_that_is_killed(place: Place) -> N
     assert place.left_behind() == []
 
 
+@shows("killed with its fleet")
+def test_a_sweep_on_a_fleet_of_this_machine_that_is_killed_takes_it_along(place: Place) -> None:
+    pytest.importorskip("ray")
+    fleet = ("--fleet", "local")
+    process = place.start_sweep(*fleet)
+    place.wait_for_lines(3)
+    kill(process)
+    until(lambda: not place.processes(), 60)
+    assert place.left_behind() != []
+    lines = place.lines()
+    result = place.sweep(*fleet, "--resume")
+    assert result.returncode == 0, result.stderr
+    check_kept(place.output, lines)
+    assert place.left_behind() == []
+
+
 @shows("two at once")
 def test_a_second_sweep_with_the_same_output_is_told_so(place: Place) -> None:
     process = place.start_sweep()

@@ -161,7 +161,7 @@ def test_each_kind_of_machine_has_a_file_of_its_own_and_the_report_shows_them_be
     assert sorted(runs) == ["out-another-cpu.json", "out-test-cpu.json"]
     assert [len(run.records) for run in runs.values()] == [6, 6]
     lines = write_report(list(runs.values()), tmp_path / "report")
-    assert sorted(line.split(":")[0] for line in lines) == ["Another CPU", "Test CPU"]
+    assert {"Another CPU", "Test CPU"} <= {line.split(":")[0] for line in lines}
     assert (tmp_path / "report" / "another-cpu" / "report.html").exists()
 
 

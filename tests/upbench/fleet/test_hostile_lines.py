@@ -14,7 +14,7 @@ from tests.upbench.sweep.test_hostile_journal import CASES, ENTRIES
 from tests.upbench.synthetic import FINGERPRINT
 from upbench.errors import UserError
 from upbench.fleet.campaign import runs
-from upbench.fleet.ledger import DONE, LOST, Ledger
+from upbench.fleet.ledger import DONE, GIVEN_UP, LOST, Ledger
 from upbench.fleet.line_shapes import check_lines
 from upbench.records.record import read_run, write_run
 from upbench.sweep.journal import JournalError
@@ -40,6 +40,14 @@ def test_lines_as_they_were_written_are_gone_on_with() -> None:
     assert ledger.finished(ledger.seats["s1"]) == [LABEL]
     (run,) = runs(CASES, SweepSettings(), ledger, {"asked": "0"})
     assert [record.case for record in run.records] == CASES
+
+
+def test_a_question_that_was_given_up_has_its_place_and_its_reason() -> None:
+    ledger = resumed([*LINES[:-1], {"seat": "s1", "of": LABEL, "end": GIVEN_UP, "why": "it was too much"}])
+    (run,) = runs(CASES, SweepSettings(), ledger, {"asked": "0"})
+    assert [record.case for record in run.records] == CASES
+    assert {record.outcome for record in run.records} == {"crashed"}
+    assert all("the machine was lost meanwhile: it was too much" in str(r.outcome_reason) for r in run.records)
 
 
 def test_lines_with_anything_wrong_get_a_sentence_or_are_gone_on_with(tmp_path_factory: pytest.TempPathFactory) -> None:
