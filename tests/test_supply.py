@@ -45,6 +45,11 @@ def test_the_lock_brings_no_cuda() -> None:
     assert [name for name in pins("constraints.txt") if re.match(r"nvidia-(?!ml-py)|cuda-|triton$", name)] == []
 
 
+def test_what_is_not_made_with_the_lock_has_its_torch() -> None:
+    # Figures of LiteRT, whose converter cannot be installed with the lock, stand beside those of other runtimes.
+    assert f"\n    torch=={pins('constraints.txt')['torch']}\n" in (ROOT / "tox.ini").read_text()
+
+
 def test_the_lock_has_what_is_needed_in_turn() -> None:
     """Of what is installed here, with its own requirements."""
     from importlib.metadata import PackageNotFoundError, distribution
