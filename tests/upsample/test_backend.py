@@ -133,6 +133,7 @@ def test_an_option_that_there_is_not_is_named() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_inductor_compiles_what_was_rewritten() -> None:
     model = Decoder().eval()
     with preferring("shuffled"), torch.no_grad():

@@ -13,6 +13,7 @@ from upbench import runtimes
 from upbench.errors import UsageError
 from upbench.runtimes.onnx import session_options
 from upbench.runtimes.openvino import core, latency_settings
+from upbench.wording import shown
 
 Array = np.ndarray[Any, Any]
 Feeds = Mapping[str, Array]
@@ -25,7 +26,8 @@ class EngineError(Exception):
 
     def __init__(self, runtime: str, error: Exception) -> None:
         lines = filter(None, map(str.strip, str(error).splitlines()))
-        words = " ".join(next(lines, type(error).__name__).split())
+        # They may quote names of the file, of any length.
+        words = shown(next(lines, type(error).__name__))
         super().__init__(f"{runtimes.get(runtime).title}: {words}")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Set
+from contextlib import suppress
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -71,7 +72,8 @@ def _checked(value: ir.Value, arrays: Mapping[str, Array], file: Path) -> Array:
     if name not in arrays:
         names = ", ".join(arrays) or "none"
         raise UsageError(f"{file} has no array {name}, which the model is to be given; it has {names}.")
-    array, wanted = arrays[name], value.dtype.numpy() if value.dtype is not None else arrays[name].dtype
+    array = arrays[name]
+    wanted = _dtype(value) or array.dtype
     dims = list(value.shape) if value.shape is not None else list(array.shape)
     fits = len(dims) == array.ndim and all(
         not isinstance(dim, int) or dim == side for dim, side in zip(dims, array.shape, strict=True)
@@ -91,8 +93,8 @@ def spelt(shape: Iterable[Any]) -> str:
 
 def _default_shape(value: ir.Value) -> list[int]:
     dims = list(value.shape) if value.shape is not None else None
-    if dims is None or value.dtype is None or not isinstance(value.type, ir.TensorType):
-        raise UsageError(f"The model does not say what {value.name} is like: give an example with --input.")
+    if dims is None or _dtype(value) is None or not isinstance(value.type, ir.TensorType):
+        raise UsageError(f"The model does not say what {shown(str(value.name))} is like: give an example with --input.")
     image = len(dims) == 4
     shape = [each if isinstance(each, int) else SIDE if image and axis > 1 else 1 for axis, each in enumerate(dims)]
     if min(shape, default=0) < 0 or prod(shape) * 8 > MOST_BYTES:
@@ -100,12 +102,18 @@ def _default_shape(value: ir.Value) -> list[int]:
     return shape
 
 
-def _random(value: ir.Value, shape: list[int], seed: int = SEED) -> Array:
-    assert value.dtype is not None
-    generator = np.random.default_rng(seed)
-    if not value.dtype.is_floating_point():
-        return np.ones(shape, value.dtype.numpy())
-    return generator.random(shape, np.float32).astype(value.dtype.numpy())
+def _dtype(value: ir.Value) -> np.dtype[Any] | None:
+    """NumPy's dtype of a value; None where the file does not say it, or NumPy has none like it."""
+    with suppress(TypeError):
+        return value.dtype.numpy() if value.dtype is not None else None
+    return None
+
+
+def _random(value: ir.Value, shape: list[int]) -> Array:
+    dtype = _dtype(value)
+    if value.dtype is None or not value.dtype.is_floating_point():
+        return np.ones(shape, dtype)
+    return np.random.default_rng(SEED).random(shape, np.float32).astype(dtype)
 
 
 def others(model: ir.Model, given: Mapping[str, Array]) -> Iterator[dict[str, Array]]:

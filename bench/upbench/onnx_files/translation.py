@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,7 +72,12 @@ def constant_of(value: ir.Value) -> ir.TensorProtocol | None:
     if value.is_initializer():
         return value.const_value
     node = value.producer()
-    return ir.convenience.get_const_tensor(value) if node is not None and node.op_type == "Constant" else None
+    if node is None or node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
+        return None
+    # It may have attributes that no constant has.
+    with suppress(ValueError):
+        return ir.convenience.get_const_tensor(value)
+    return None
 
 
 def _within(node: ir.Node) -> Iterator[ir.Node]:

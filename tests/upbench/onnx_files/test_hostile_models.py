@@ -18,9 +18,10 @@ from onnx import TensorProto, helper, numpy_helper
 
 from tests.upbench.onnx_files.random_graphs import Model
 from upbench.errors import UserError
-from upbench.onnx_files import example_feeds, model_file, observing
+from upbench.onnx_files import engines, example_feeds, model_file, observing
 from upbench.onnx_files.file_rewriter import FileSettings, rewrite_file
 from upbench.onnx_files.model_file import ModelFileError
+from upbench.onnx_files.translation import constant_of
 
 SOME = settings(max_examples=200, suppress_health_check=[HealthCheck.too_slow, HealthCheck.function_scoped_fixture])
 
@@ -127,6 +128,31 @@ def test_a_model_with_anything_wrong_gets_a_sentence_or_is_read(tmp_path: Path, 
     file = tmp_path / "model.onnx"
     file.write_bytes(made.SerializeToString())
     expect_a_sentence_or(lambda: prepared(file))
+
+
+@pytest.mark.parametrize("dtype", [0, *range(2, 31)])
+def test_an_input_of_any_dtype_gets_a_sentence_or_is_made_up(tmp_path: Path, dtype: int) -> None:
+    made, file = model(), tmp_path / "model.onnx"
+    made.graph.input[0].type.tensor_type.elem_type = dtype
+    file.write_bytes(made.SerializeToString())
+    expect_a_sentence_or(lambda: prepared(file))
+
+
+@pytest.mark.parametrize("domain", ["", "com.example"])
+def test_a_constant_that_is_none_is_not_taken_for_one(tmp_path: Path, domain: str) -> None:
+    made, file = model(), tmp_path / "model.onnx"
+    made.graph.node[1].op_type, made.graph.node[1].domain = "Constant", domain
+    file.write_bytes(made.SerializeToString())
+    node = list(model_file.read(file).graph)[1]
+    assert constant_of(node.outputs[0]) is None
+
+
+def test_what_a_runtime_quotes_is_cut_short() -> None:
+    made = model()
+    made.graph.node[1].op_type = "x" * 100_000
+    with pytest.raises(engines.EngineError) as raised:
+        engines.load("onnx", made.SerializeToString())
+    assert len(str(raised.value)) < 300
 
 
 @pytest.mark.slow
