@@ -161,7 +161,9 @@ def test_each_kind_of_machine_has_a_file_of_its_own_and_the_report_shows_them_be
     assert sorted(runs) == ["out-another-cpu.json", "out-test-cpu.json"]
     assert [len(run.records) for run in runs.values()] == [6, 6]
     lines = write_report(list(runs.values()), tmp_path / "report")
-    assert {"Another CPU", "Test CPU"} <= {line.split(":")[0] for line in lines}
+    # What changes the choice is of no machine; whether anything does is up to how they measured.
+    of_machines = [line.split(":")[0] for line in lines if not line.startswith("Another upsampler wins where")]
+    assert sorted(of_machines) == ["Another CPU", "Test CPU"]
     assert (tmp_path / "report" / "another-cpu" / "report.html").exists()
 
 
