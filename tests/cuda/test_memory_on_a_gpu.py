@@ -14,7 +14,7 @@ from upbench.meters.cuda_memory import peak_cuda_memory
 from upbench.processes.isolation import Isolation
 from upbench.runtimes.workload import build
 from upbench.sweep import worker
-from upbench.sweep.session import PRELOAD
+from upbench.sweep.preloading import PRELOAD
 
 pytestmark = pytest.mark.cuda
 

@@ -16,7 +16,7 @@ from upbench.cases.outcome import UnsupportedCaseError
 from upbench.processes.isolation import Isolation
 from upbench.runtimes.workload import build
 from upbench.sweep import worker
-from upbench.sweep.session import PRELOAD
+from upbench.sweep.preloading import PRELOAD
 from upsample.rewriting import proof
 
 pytestmark = pytest.mark.cuda

@@ -20,7 +20,7 @@ from upbench.exporting.model_format import ModelFormat
 from upbench.leftovers import HeldFolder
 from upbench.processes.isolation import Isolation
 from upbench.sweep.plan import planned
-from upbench.sweep.session import preload_for
+from upbench.sweep.preloading import preload_for
 from upbench.whole_file import only_writer
 
 PREFIX, SUFFIX = ".upbench-", ".partial"

@@ -27,7 +27,6 @@ from upbench.errors import UserError
 from upbench.machine import fingerprint as machine
 from upbench.processes.isolation import Isolation
 from upbench.sweep.schedule import MemoryLog, Sweep
-from upbench.sweep.session import preload_for
 from upbench.sweep.settings import SweepSettings
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -64,8 +63,6 @@ class Station:
         settings = SweepSettings(**request["settings"])
         if self._isolation is None:
             self._isolation = Isolation(settings.allocator)
-        # The sweep begins with a new server, which reads this.
-        self._isolation.preload = preload_for(cases)
         sweep = Sweep(cases, settings, self._isolation, MemoryLog(request["entries"]))
         with closing(sweep.steps()) as steps:
             for entry in steps:

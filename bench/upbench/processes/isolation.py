@@ -210,13 +210,14 @@ class Isolation:
         self._context: ForkServerContext | None = None
         self._environment = PINNED_ENVIRONMENT if setting == "pinned" else {}
 
-    def renew(self, steady: bool) -> None:
+    def renew(self, steady: bool, preload: tuple[str, ...] | None = None) -> None:
         """Let the next workers come from a new server, with an address space of its own.
 
         Args:
-            steady: whether a pinned allocator takes huge pages, as for everything that is timed; what memory is used is
-                told exactly without.
+            steady: whether a pinned allocator takes huge pages, as for what is timed; without, memory is told exactly.
+            preload: what it imports instead of what the one before did.
         """
+        self.preload = self.preload if preload is None else preload
         if self._context is not None:
             found = self.call(os.getppid, timeout=START_S)
             if found.kind != "ok":

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 
 from upbench.cases.case import Cell
+from upbench.runtimes.quiet import quiet
 from upbench.runtimes.runtime import Call, ConversionError, Runtime, leave
 
 
@@ -29,7 +30,8 @@ class LiteRT(Runtime):
     title = "LiteRT"
     packages = ("ai_edge_litert", "litert_torch")
     beside_extra = ("litert-torch",)
-    preload = ("upbench.runtimes._litert_converter",)
+    preload = ("ai_edge_litert.interpreter",)
+    converter_preload = ("upbench.runtimes._litert_converter",)
 
     def refusal(self, cell: Cell) -> str | None:
         if cell.dtype != "float32":
@@ -57,8 +59,6 @@ def converted(module: nn.Module, inputs: tuple[Tensor, ...]) -> bytes:
     """
     if others := [each.dtype for each in inputs if each.is_floating_point() and each.dtype is not torch.float32]:
         raise LiteRTError(f"it is run in float32; got {others[0]}")
-    from upbench.runtimes._litert_converter import quiet
-
     with quiet(), torch.no_grad():
         import litert_torch
 
@@ -73,8 +73,6 @@ def called(model: bytes, inputs: Sequence[Tensor]) -> Call:
     Raises:
         LiteRTError: it computes in other numbers than float32.
     """
-    from upbench.runtimes._litert_converter import quiet
-
     with quiet():
         from ai_edge_litert.interpreter import Interpreter
 

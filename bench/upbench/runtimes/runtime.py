@@ -39,6 +39,7 @@ class Runtime(ABC):
         packages: what must be importable beside torch.
         beside_extra: distributions that the extra leaves out, as they ask for older versions of what others need.
         preload: modules that the server of workers imports once, where a case needs them.
+        converter_preload: the same, of what is not needed any more once a model is kept.
         in_torch: torch's own operators and allocator do the work, so that it trains, takes any layout and device, and
             its memory can be counted where torch counts it.
         holds_memory: what a call needs is taken when it is prepared, and held for as long as it can be called.
@@ -51,6 +52,7 @@ class Runtime(ABC):
     packages: ClassVar[tuple[str, ...]] = ()
     beside_extra: ClassVar[tuple[str, ...]] = ()
     preload: ClassVar[tuple[str, ...]] = ()
+    converter_preload: ClassVar[tuple[str, ...]] = ()
     in_torch: ClassVar[bool] = False
     holds_memory: ClassVar[bool] = False
 

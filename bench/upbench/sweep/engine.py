@@ -13,7 +13,7 @@ from upbench.progress import Watcher
 from upbench.records.record import Record, build_record, run_level_fields
 from upbench.sweep import worker
 from upbench.sweep.schedule import MemoryLog, Sweep
-from upbench.sweep.session import preload_for, run_facts
+from upbench.sweep.session import run_facts
 from upbench.sweep.settings import SweepSettings
 
 
@@ -29,7 +29,7 @@ class Engine:
     def __init__(self, cases: Sequence[Case], settings: SweepSettings, watcher: Watcher) -> None:
         self._settings, self._watcher = settings, watcher
         self._waiting = list(cases)
-        self._isolation = Isolation(settings.allocator, preload_for(cases))
+        self._isolation = Isolation(settings.allocator)
         self._records: dict[Case, Record] = {}
         self._facts: dict[str, Any] = {}
 

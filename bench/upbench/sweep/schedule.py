@@ -32,6 +32,7 @@ from upbench.sweep import worker
 from upbench.sweep.forecast import MODEST_CORE, estimated_call_s, left_s
 from upbench.sweep.journal import entries_as_written
 from upbench.sweep.launching import SERVER_S, MachineError, Start, launch
+from upbench.sweep.preloading import preload_for
 from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import FEWEST_LAUNCHES, Standing, by_question, next_pass
 
@@ -131,7 +132,8 @@ class Sweep:
         self._limits: dict[tuple[str, int, str], Limits | None] = {}
         self._clocks: dict[str, ClockCheck | None] = {}
         self._start = time.monotonic()
-        if log.entries:
+        self._goes_on = bool(log.entries)
+        if self._goes_on:
             # Takes a tenth of a second to import.
             from upbench.sweep.entry_shapes import check_entries
 
@@ -199,7 +201,7 @@ class Sweep:
         return found
 
     def _examine_all(self, kept: Mapping[str, Path]) -> Iterator[dict[str, Any]]:
-        self._isolation.renew(steady=False)
+        self._isolation.renew(steady=False, preload=preload_for(self.cases))
         for stage in ONCE:
             waiting = [
                 case
@@ -244,11 +246,12 @@ class Sweep:
         heaps = {name: examined.heap_bytes for name, examined in self._examined.items()}
         start = Start(self._isolation, self.settings.timeout_s, kept, needs, heaps)
         number = max((len(standing.seconds) for standing in self._questions.values()), default=0)
-        served_s = math.inf
+        # A sweep that goes on has no models yet of those that were examined before.
+        converting, served_s = self._goes_on, math.inf
         while open_questions := self._open_questions():
             if served_s > SERVER_S:
-                self._isolation.renew(steady=True)
-                served_s = 0.0
+                self._isolation.renew(steady=True, preload=preload_for(self.cases, converting))
+                converting, served_s = False, 0.0
             rng = random.Random(f"{self.settings.seed}-{number}")
             for label in next_pass(open_questions, rng):
                 standing = self._questions[label]

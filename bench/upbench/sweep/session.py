@@ -9,7 +9,6 @@ from typing import Any
 
 from rich.console import Console
 
-from upbench import runtimes
 from upbench.cases.case import Case
 from upbench.cases.listing import listing
 from upbench.machine import fingerprint as machine
@@ -19,10 +18,6 @@ from upbench.records.record import SCHEMA, ProtocolName, Run, read_run, write_ru
 from upbench.sweep.journal import Journal, asked, is_whole
 from upbench.sweep.schedule import Sweep
 from upbench.sweep.settings import SweepSettings
-
-PRELOAD = ("upbench.sweep.worker", "torch._dynamo")
-"""Imported once by the server of workers; torch imports ``torch._dynamo`` at the first dispatch mode, which takes a
-second."""
 
 
 def measure_to_file(
@@ -49,7 +44,7 @@ def measure_to_file(
             journal.delete()
             return read_run(output)
         with watcher_for(console) as watcher:
-            sweep = Sweep(cases, settings, Isolation(settings.allocator, preload_for(cases)), journal, watcher)
+            sweep = Sweep(cases, settings, Isolation(settings.allocator), journal, watcher)
             # The sweep knows them now.
             journal.entries.clear()
             records = sweep.run()
@@ -57,12 +52,6 @@ def measure_to_file(
         write_run(run, output)
         journal.delete()
     return run
-
-
-def preload_for(cases: Sequence[Case]) -> tuple[str, ...]:
-    """The modules that the server of workers imports once, with what the cases' runtimes need."""
-    used = dict.fromkeys(case.cell.runtime for case in cases)
-    return (*PRELOAD, *(module for name in used for module in runtimes.get(name).preload))
 
 
 def run_facts(sweep: Sweep) -> dict[str, Any]:

@@ -18,7 +18,6 @@ from upbench.records.record import Record, write_whole
 from upbench.records.repeatability import TWINS, summary
 from upbench.sweep.neighbour import neighbour
 from upbench.sweep.schedule import MemoryLog, Sweep
-from upbench.sweep.session import preload_for
 from upbench.sweep.settings import SweepSettings
 from upbench.whole_file import only_writer
 
@@ -50,7 +49,7 @@ def _made(cases: Sequence[Case], settings: SweepSettings, wanted: int, file: Pat
     while (busy := _next_kind(runs, wanted)) is not None:
         start = time.monotonic()
         with neighbour() if busy else nullcontext(), watcher:
-            isolation = Isolation(settings.allocator, preload_for(cases))
+            isolation = Isolation(settings.allocator)
             records = Sweep(both, settings, isolation, MemoryLog(), watcher).run()
         timed = [record for record in records if record.levels]
         run = {

@@ -25,7 +25,7 @@ from upbench.processes.isolation import Isolation
 from upbench.processes.stopwatch import CoreClock, WallClock
 from upbench.runtimes.workload import Workload, build, prepare
 from upbench.sweep import worker
-from upbench.sweep.session import PRELOAD
+from upbench.sweep.preloading import PRELOAD
 from upsample.contract import Work
 from upsample.families.subpixel import SubPixel
 

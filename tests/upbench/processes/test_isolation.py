@@ -23,7 +23,7 @@ from upbench.processes.allocator import PINNED_ENVIRONMENT, STEADY_ENVIRONMENT
 from upbench.processes.isolation import EndedError, Isolation, ServerError, speaking
 from upbench.processes.patience import ready
 from upbench.processes.scratch import own_scratch
-from upbench.sweep.session import PRELOAD
+from upbench.sweep.preloading import PRELOAD
 
 
 @pytest.fixture(scope="module")

@@ -20,7 +20,7 @@ from upbench.processes.isolation import Isolation
 from upbench.runtimes import ConversionError, litert, ncnn
 from upbench.runtimes.workload import build, gradients_as_in
 from upbench.sweep import worker
-from upbench.sweep.session import PRELOAD
+from upbench.sweep.preloading import PRELOAD
 from upsample.exact.forms import FORMS
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::UserWarning")

@@ -23,7 +23,7 @@ from upbench.runtimes.eager import Eager
 from upbench.runtimes.workload import build, gradients_as_in
 from upbench.sweep import worker
 from upbench.sweep.plan import planned
-from upbench.sweep.session import PRELOAD
+from upbench.sweep.preloading import PRELOAD
 from upsample.exact import ExactForm
 from upsample.exact.forms import FORMS
 

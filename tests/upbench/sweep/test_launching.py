@@ -14,7 +14,7 @@ from tests.upbench.synthetic import case
 from upbench.cases.case import Case, Cell
 from upbench.processes.isolation import Isolation
 from upbench.sweep.launching import MachineError, Start, grouped, launch
-from upbench.sweep.session import PRELOAD
+from upbench.sweep.preloading import PRELOAD
 
 CASES = [case("subpixel", channels=4), case("transposed", channels=4), case("nearest_conv", channels=4)]
 PLENTY = 1 << 40

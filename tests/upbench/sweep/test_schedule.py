@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.upbench.synthetic import case
-from upbench import meters
+from upbench import meters, runtimes
 from upbench.cases.case import Case
 from upbench.machine.cuda_clock import ClockCheck
 from upbench.machine.limits import Limits
@@ -25,6 +25,7 @@ from upbench.sweep.settings import SweepSettings
 from upbench.sweep.standing import FEWEST_LAUNCHES
 
 CASES = [case(name, scale) for scale in (2, 3) for name in ("nearest_conv", "subpixel", "transposed")]
+IN_LITERT = [case(each.upsampler, each.cell.scale, runtime="litert") for each in CASES]
 SPEED = {"nearest_conv": 3.0, "subpixel": 1.0, "transposed": 2.0, "pre_upsampling": 4.0}
 EXAMINED = {"flops": 80_000_000, "min_bytes": 1_600, "params": 3, "process_bytes": 1 << 20}
 LIMITS = Limits(flops_per_s=80e9, bytes_per_s=16e9)
@@ -62,13 +63,15 @@ class FakeMachine:
         self.kept: dict[str, set[Path]] = {}
         self.free_bytes: list[int] = []
         self.renewed: list[bool] = []
+        self.preloaded: list[tuple[str, ...]] = []
         self.seconds = 1.0
         self.limits_of: list[tuple[Any, ...]] = []
         self.alive = self.most_alive = 0
         self.gpu: dict[str, Any] | None = None
 
-    def renew(self, steady: bool) -> None:
+    def renew(self, steady: bool, preload: tuple[str, ...] | None = None) -> None:
         self.renewed.append(steady)
+        self.preloaded.append(preload or ())
 
     def call(self, function: Callable[..., Any], *arguments: Any, timeout: float) -> Outcome:
         if function is worker.free_bytes:
@@ -148,6 +151,20 @@ def test_memory_is_told_exactly_and_what_is_timed_comes_from_another_server_ever
     machine.seconds = seconds
     swept(machine).run()
     assert machine.renewed == [False] + [True] * servers
+
+
+def test_what_converts_is_imported_only_where_models_are_not_kept_yet(swept: Callable[..., Sweep]) -> None:
+    (converter,) = runtimes.get("litert").converter_preload
+    machine, log = FakeMachine(), MemoryLog()
+    machine.seconds = 6.0
+    swept(machine, log, IN_LITERT).run()
+    assert [converter in each for each in machine.preloaded] == [True] + [False] * 4
+    assert all(set(runtimes.get("litert").preload) <= set(each) for each in machine.preloaded)
+    resumed = FakeMachine()
+    resumed.seconds = 6.0
+    swept(resumed, MemoryLog(log.entries[:-4]), IN_LITERT).run()
+    # The examination's server has nothing to do there, but the first launch converts again.
+    assert [converter in each for each in resumed.preloaded] == [True, True, False]
 
 
 def test_the_share_of_the_limit_is_the_attainable_time_over_the_latency(swept: Callable[..., Sweep]) -> None:
