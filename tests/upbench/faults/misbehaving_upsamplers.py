@@ -8,7 +8,9 @@ import os
 import signal
 import tempfile
 import time
+import uuid
 from multiprocessing.shared_memory import SharedMemory
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -122,7 +124,8 @@ class ForkingAndKilled(Forking):
 
 class Littering(Plain):
     def forward(self, input: Tensor) -> Tensor:
-        SharedMemory(create=True, size=1 << 16)
+        # A worker's temporary files have a folder in the command's; the memory's name tells whose it was.
+        SharedMemory(f"{Path(tempfile.gettempdir()).parent.name}-{uuid.uuid4().hex[:8]}", create=True, size=1 << 16)
         descriptor, _ = tempfile.mkstemp()
         os.write(descriptor, b"litter")
         os.kill(os.getpid(), signal.SIGKILL)

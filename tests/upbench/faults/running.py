@@ -44,16 +44,6 @@ def until(reached: Callable[[], Any], longest_s: float = LONGEST_S) -> None:
         time.sleep(0.02)
 
 
-def in_use() -> set[str]:
-    """Shared memory of living processes: where a command of ours has left none, they are others'."""
-    found = set[str]()
-    for process in psutil.process_iter():
-        with suppress(psutil.Error):
-            paths = (Path(mapped.path.removesuffix(" (deleted)")) for mapped in process.memory_maps())
-            found.update(path.name for path in paths if path.parent == SHARED_MEMORY)
-    return found
-
-
 @dataclass(frozen=True)
 class Place:
     """A folder for outputs, and one for temporary files, by whose path the processes of a command are known."""
@@ -61,7 +51,6 @@ class Place:
     outputs: Path
     # The name of a socket in pytest's own folder would be too long for the kernel.
     temporary: Path = field(default_factory=lambda: Path(tempfile.mkdtemp(prefix="f-")))
-    shared_before: frozenset[str] = field(default_factory=lambda: frozenset(os.listdir(SHARED_MEMORY)))
 
     @property
     def output(self) -> Path:
@@ -105,11 +94,14 @@ class Place:
         return found
 
     def left_behind(self) -> list[str]:
-        """What a command should not have left: processes, temporary files, shared memory."""
+        """What a command should not have left: processes, temporary files, shared memory that is named after the place.
+
+        Other shared memory is not looked at: it may be anybody's on the machine, in containers that nobody here sees.
+        """
         return [
             *(f"{process.pid} {process.name()}" for process in self.processes()),
             *(str(path) for path in self.temporary.iterdir() if path.name != OF_ONNX_RUNTIME),
-            *sorted(set(os.listdir(SHARED_MEMORY)) - self.shared_before - in_use()),
+            *(name for name in os.listdir(SHARED_MEMORY) if name.startswith(self.temporary.name)),
         ]
 
     def lines(self) -> list[str]:
