@@ -6,7 +6,7 @@ import random
 import time
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
-from math import comb, exp, log
+from math import ceil, comb, exp, log
 from statistics import median
 from typing import Any
 
@@ -25,6 +25,9 @@ LEAST_ROUNDS = 9
 FEWEST_ROUNDS = 3
 FAR_BEHIND = 1.3
 """What takes this many times as long as the fastest in the first rounds is not timed again."""
+
+MORE_S = 15.0
+"""For which rounds are added where a round takes seconds: three more already let an outlier at each end go."""
 
 LONG_S = 0.02
 """A call of this length warms up what it needs by itself."""
@@ -88,15 +91,16 @@ def compared(calls: Mapping[str, Call], seconds: float, wanted: float) -> dict[s
     """Time calls, of which the first two are what was and what is to be; longer where that leaves the answer open.
 
     A neighbour that disturbs one round in ten leaves the interval of a few rounds wide open. So where the median says
-    that more is gained than is ``wanted`` and the interval does not, as many rounds are added twice over, once: two
-    looks at most, at intervals of 99 % each.
+    that more is gained than is ``wanted`` and the interval does not, as many rounds are added twice over, or as many as
+    ``MORE_S`` has room for, once: two looks at most, at intervals of 99 % each.
     """
     times = interleaved(calls, seconds)
     before, after = list(calls)[:2]
     median_gain, least, _ = gain(times[before], times[after])
     if least > wanted or median_gain <= wanted:
         return times
-    more = interleaved(calls, 2 * seconds, 2 * len(times[before]), warm=True)
+    room = max(FEWEST_ROUNDS, ceil(MORE_S / sum(map(median, times.values()))))
+    more = interleaved(calls, 2 * seconds, min(2 * len(times[before]), room), warm=True)
     return {name: times[name] + more[name] for name in calls}
 
 

@@ -1,0 +1,62 @@
+"""How long two ways to compute the same are compared, on a clock that only their calls advance."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import cycle
+
+import pytest
+
+from upsample.rewriting import proof
+
+
+class Clock:
+    """Stands in for the time module."""
+
+    def __init__(self) -> None:
+        self.now_s = 0.0
+
+    def perf_counter(self) -> float:
+        return self.now_s
+
+    def taking(self, seconds: Iterator[float]) -> Callable[[], None]:
+        """A call that takes the next of these times."""
+
+        def call() -> None:
+            self.now_s += next(seconds)
+
+        return call
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    found = Clock()
+    monkeypatch.setattr(proof, "time", found)
+    return found
+
+
+DISTURBED = (1.0, 1.0, 1.0, 1.0, 1.3, 1.0, 1.0, 1.0, 1.0, 1.0)
+"""One call in ten takes 30 % longer, which leaves the interval of the first rounds open."""
+
+
+@pytest.mark.parametrize(
+    ("call_s", "least", "most"),
+    [(2.0, 12, 14), (0.5, 24, 27), (0.05, 27, 27)],
+)
+def test_an_open_answer_gets_more_rounds_as_long_as_they_do_not_take_minutes(
+    clock: Clock, call_s: float, least: int, most: int
+) -> None:
+    before = clock.taking(cycle([call_s]))
+    after = clock.taking(cycle([call_s / 1.1 * each for each in DISTURBED]))
+    times = proof.compared({"before": before, "after": after}, 0.5, 1.02)
+    assert least <= len(times["before"]) == len(times["after"]) <= most
+    ended_s = clock.now_s
+    median_gain, lower, _ = proof.gain(times["before"], times["after"])
+    assert median_gain == pytest.approx(1.1)
+    assert lower == pytest.approx(1.1)
+    assert ended_s < 60
+
+
+def test_a_clear_answer_gets_none(clock: Clock) -> None:
+    calls = {"before": clock.taking(cycle([2.0])), "after": clock.taking(cycle([1.5]))}
+    assert len(proof.compared(calls, 0.5, 1.02)["before"]) == proof.LEAST_ROUNDS
