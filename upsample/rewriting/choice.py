@@ -38,6 +38,10 @@ class Way:
     sum: str = ""
 
 
+FOLDED = Way({0: ((0, 2, "transposed"),)})
+"""The known trick: nearest neighbours and a convolution as one transposed convolution."""
+
+
 @dataclass
 class Chooser:
     """How ways are compared; the attributes are those of :func:`upsample.rewrite`."""
@@ -99,11 +103,15 @@ class Chooser:
         apart, where = _furthest_apart(usual, module, given)
         if apart > proof.tolerance(given):
             return replace(said, reason=_differs(apart, where)), None
-        rivals = {"a": before, "b": calls[str(number)], **self._folded(site, measured)}
+        rivals = {"a": before, "b": calls[str(number)]}
+        if _can_be_folded(site) and way != FOLDED:
+            rivals |= self._folded(site, measured)
         times = proof.compared(rivals, self.seconds, 1 + self.least_gain)
         gained = proof.gain(times["a"], times["b"])
         said = replace(said, gain=gained, difference=apart, expected=_fewer(site, measured, way))
-        if "folded" in times:
+        if _can_be_folded(site) and way == FOLDED:
+            said = replace(said, folded=gained)
+        elif "folded" in times:
             said = replace(said, folded=proof.gain(times["a"], times["folded"]))
         if self.prepare is proof.eager:
             said = replace(said, peak_bytes=(peak_bytes(rivals["a"]), peak_bytes(rivals["b"])))
@@ -119,15 +127,11 @@ class Chooser:
                 yield name, (there.after, there.gain)
 
     def _folded(self, site: Site, measured: Measured) -> dict[str, proof.Call]:
-        """The known trick, as a rival: nearest neighbours and a convolution as one transposed convolution."""
-        row = site.parts[0].row
-        kinds = [type(link.layer) for link in row]
-        if len(site.parts) > 1 or site.parts[0].functions or kinds != [nn.Upsample, nn.Conv2d]:
-            return {}
+        """The known trick as a rival, where it exists and the runtime can run it."""
         try:
-            folded = measured.way(_chosen(site, measured, Way({0: ((0, 2, "transposed"),)})))
+            folded = measured.way(_chosen(site, measured, FOLDED))
             return {"folded": self.prepare(folded, measured.example)}
-        except Exception:  # it does not exist, or the runtime cannot run it
+        except Exception:
             return {}
 
     def _ways(self, site: Site, measured: Measured) -> tuple[list[Way], dict[str, bool]]:
@@ -236,6 +240,13 @@ def why_not_input(input: Any) -> str | None:
     return None
 
 
+def _can_be_folded(site: Site) -> bool:
+    """Whether it is nearest neighbours and a convolution, and nothing else."""
+    first = site.parts[0] if len(site.parts) == 1 else None
+    kinds = [type(link.layer) for link in first.row] if first is not None and not first.functions else []
+    return kinds == [nn.Upsample, nn.Conv2d]
+
+
 def _differs(apart: float, where: str) -> str:
     return f"the output would differ by {apart:.1e} on {where}."
 
@@ -243,13 +254,17 @@ def _differs(apart: float, where: str) -> str:
 OTHER_SIZES = ((1, 0), (0, -1), (-1, 1))
 """By how much height and width differ from the example's where a form is held against the layers once more."""
 
+MOST_SIDE = 32
+"""Of those other sizes, as a larger one shows nothing that this does not and takes seconds; a kernel may be wider."""
+
 
 def _furthest_apart(usual: nn.Module, after: nn.Module, given: tuple[Tensor, ...]) -> tuple[float, str]:
     """How far the outputs differ at most, at the example's size and at others, odd ones among them; and at which."""
     apart = {"the example": proof.difference([usual(*given)], [after(*given)])}
     if len(given) == 1:
         for taller, wider in OTHER_SIZES:
-            height, width = given[0].shape[2] + taller, given[0].shape[3] + wider
+            height, width = (min(each, MOST_SIDE) for each in given[0].shape[2:])
+            height, width = height + taller, width + wider
             with torch.random.fork_rng():
                 other = given[0].new_empty((1, given[0].shape[1], height, width)).normal_()
             try:

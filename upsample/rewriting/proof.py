@@ -19,12 +19,17 @@ Call = Callable[[], object]
 Prepare = Callable[[nn.Module, tuple[Tensor, ...]], Call]
 """How a runtime makes something to be called of a module and its inputs."""
 
-LEAST_ROUNDS = 9
-"""From which the 99 % interval stays within what was seen, with one round to spare."""
+LEAST_ROUNDS = 8
+"""From which the 99 % interval stays within what was seen."""
 
-FEWEST_ROUNDS = 3
-FAR_BEHIND = 1.3
-"""What takes this many times as long as the fastest in the first rounds is not timed again."""
+FEWEST_ROUNDS, ENOUGH_ROUNDS = 3, 5
+"""To see what is far behind, and which of the others to choose, of which no interval is given."""
+
+FAR_BEHIND, OUT_OF_SIGHT = 1.3, 2.0
+"""What takes this many times as long as the fastest in the first rounds, or in its first call, is not timed again."""
+
+FIRST_S = 0.1
+"""By more than this no call is slower because it is the first."""
 
 MORE_S = 15.0
 """For which rounds are added where a round takes seconds: three more already let an outlier at each end go."""
@@ -72,19 +77,26 @@ def interleaved(
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
     for call in () if warm else calls.values():
-        start = time.perf_counter()
-        call()
-        if time.perf_counter() - start < LONG_S:
-            call()
+        _first(call)
     end = time.perf_counter() + seconds
     while len(next(iter(times.values()))) < least or time.perf_counter() < end:
         for name in random.sample(list(calls), len(calls)):
-            _synchronize()
-            start = time.perf_counter()
-            calls[name]()
-            _synchronize()
-            times[name].append(time.perf_counter() - start)
+            times[name].append(_timed(calls[name]))
     return times
+
+
+def _first(call: Call) -> float:
+    """Warm a call up; the seconds that it took at last."""
+    seconds = _timed(call)
+    return seconds if seconds >= LONG_S else _timed(call)
+
+
+def _timed(call: Call) -> float:
+    _synchronize()
+    start = time.perf_counter()
+    call()
+    _synchronize()
+    return time.perf_counter() - start
 
 
 def compared(calls: Mapping[str, Call], seconds: float, wanted: float) -> dict[str, list[float]]:
@@ -106,11 +118,14 @@ def compared(calls: Mapping[str, Call], seconds: float, wanted: float) -> dict[s
 
 def fastest(calls: Mapping[str, Call], seconds: float) -> tuple[str, float]:
     """The name of the fastest call, and its median time in seconds; what is far behind is soon not timed any more."""
-    times = interleaved(calls, 0, FEWEST_ROUNDS)
+    first = {name: _first(call) for name, call in calls.items()}
+    best = min(first.values())
+    in_sight = {name: call for name, call in calls.items() if first[name] <= max(OUT_OF_SIGHT * best, best + FIRST_S)}
+    times = interleaved(in_sight, 0, FEWEST_ROUNDS, warm=True)
     best = min(map(median, times.values()))
-    left = {name: call for name, call in calls.items() if median(times[name]) <= FAR_BEHIND * best}
+    left = {name: call for name, call in in_sight.items() if median(times[name]) <= FAR_BEHIND * best}
     if len(left) > 1:
-        times = interleaved(left, seconds, warm=True)
+        times = interleaved(left, seconds, ENOUGH_ROUNDS, warm=True)
     name = min(left, key=lambda each: median(times[each]))
     return name, median(times[name])
 
