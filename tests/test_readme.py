@@ -6,7 +6,7 @@ import json
 import os
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -232,43 +232,6 @@ def test_the_peak_of_an_exact_form_is_that_of_its_run() -> None:
     }
     sentence = f"falls from {peaks['nearest_conv']:.1f} to {peaks['nearest_conv.shuffled']:.1f} MiB in eager torch"
     assert sentence in MEASURED
-
-
-FORMS_RUNS = ("exact_forms", "exact_forms_native", "browser_exact_forms")
-
-
-def shares_of_the_usual_time(form: str, runs: Iterable[str], out_channels: int) -> dict[tuple[str, int], float]:
-    """What a form of nearest + convolution from 64 channels takes of the usual one's time, by runtime and scale."""
-    found = {}
-    for run in runs:
-        took = {
-            (r.case.cell.runtime, r.case.cell.scale, r.case.upsampler): r.quantities["latency_s"]
-            for r in read_run(ROOT / "results" / f"{run}.json").records
-            if (r.case.cell.channels, r.case.cell.out_channels) == (64, out_channels)
-            and r.case.cell.layout == "contiguous"
-            and r.quantities["latency_s"]
-        }
-        for (runtime, scale, name), seconds in took.items():
-            if name == f"nearest_conv.{form}":
-                found[runtime, scale] = seconds / took[runtime, scale, "nearest_conv"]
-    return found
-
-
-@pytest.mark.parametrize("readme", ["README.md", "README.zh-CN.md"])
-def test_what_flips_the_best_form_is_what_the_runs_of_all_runtimes_showed(readme: str) -> None:
-    def span(shares: Mapping[tuple[str, int], float], *runtimes: str) -> tuple[str, str]:
-        of_these = [share for (runtime, _), share in shares.items() if runtime in runtimes or not runtimes]
-        return f"{min(of_these):.2f}", f"{max(of_these):.2f}"
-
-    folded = shares_of_the_usual_time("transposed", FORMS_RUNS, 3)
-    mixed = shares_of_the_usual_time("mixed_shuffled", FORMS_RUNS, 3)
-    same_channels = shares_of_the_usual_time(
-        "mixed_shuffled", (each.replace("forms", "forms_64to64") for each in FORMS_RUNS), 64
-    )
-    assert len({runtime for runtime, _ in mixed}) == len({runtime for runtime, _ in same_channels}) == 7
-    said = (ROOT / readme).read_text().replace(" 至 ", " to ")
-    for low, high in (span(folded, "onnx", "ncnn"), span(folded, "litert"), span(mixed), span(same_channels)):
-        assert f"{low} to {high}" in said
 
 
 def test_what_is_said_of_the_other_networks_is_what_their_runs_showed() -> None:
