@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.upbench.synthetic import case, measured, run_of, small_run
 from upbench.records.record import RecordError, Run
@@ -74,3 +75,19 @@ def test_a_machine_of_a_hostile_name_leads_nowhere_and_runs_nothing(tmp_path: Pa
     write_report([small_run(), evil], tmp_path)
     assert "<script>alert" not in (tmp_path / "report.html").read_text()
     assert (tmp_path / "script-alert-1-script" / "report.html").exists()
+
+
+@pytest.mark.parametrize("width", [1100, 360])
+def test_many_runtimes_scroll_and_no_cell_is_cut_off(browser: Browser, tmp_path: Path, width: int) -> None:
+    names = ("eager", "compiled", "onnx", "openvino", "ncnn", "litert")
+    many = [measured(case(name, runtime=runtime), FAST) for runtime in names for name in ("subpixel", "transposed")]
+    write_report([run_of(many), run_of(many, cpu="Another CPU")], tmp_path)
+    page = browser.new_page(viewport={"width": width, "height": 800})
+    page.goto((tmp_path / "report.html").as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    cells = page.locator("#machines-table td > div")
+    assert cells.count() > len(names)
+    assert cells.evaluate_all("all => all.every(each => each.scrollHeight <= each.clientHeight + 1)")
+    wordy = "all => all.filter(each => each.textContent.length > 20).map(each => each.clientWidth)"
+    assert min(cells.evaluate_all(wordy)) >= 100
+    page.close()
