@@ -121,8 +121,8 @@ def test_other_suites_have_a_history_of_their_medians(tmp_path: Path) -> None:
 
 def test_the_committed_runs_are_read() -> None:
     told = history(RESULTS)
-    assert sum(line.runs for line in told.timelines) == 5
     others = ["gate_trial", "quality", "rewritten_networks", "rewritten_onnx_files", "sweep_trial"]
+    assert sum(line.runs for line in told.timelines) == len([*RESULTS.glob("*.json")]) - len(others)
     assert sorted(file.stem for file, _ in told.archive.skipped) == others
 
 
