@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 
 
 @contextmanager
@@ -22,7 +22,8 @@ def quiet() -> Iterator[None]:
     try:
         for number in ends:
             os.dup2(nowhere, number)
-        with warnings.catch_warnings():
+        # Where somebody has put another stream in their place, as pytest does, it does not lead to those ends.
+        with open(os.devnull, "w") as sink, redirect_stdout(sink), redirect_stderr(sink), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     finally:
