@@ -16,6 +16,7 @@ import upsample
 from examples import rewrite_onnx_files
 from examples.rewrite_networks import HEADERS, SUMMARY, rows, summary
 from tests.likeness import difference
+from tests.test_forms_by_runtime import forms_table
 from upbench.gate.rates import (
     SHARES,
     TRIAL,
@@ -181,6 +182,7 @@ def coverage_table() -> str:
         ("docs/measured.md", "catalogue", catalogue_table),
         ("docs/measured.md", "rewritten networks", networks_table),
         ("docs/measured.md", "exact forms", exact_forms_findings),
+        ("docs/measured.md", "forms by runtime", forms_table),
         ("docs/rewriting_onnx.md", "rewritten files", files_table),
         ("docs/measured.md", "quality", quality_table),
         ("docs/quality.md", "coverage", coverage_table),

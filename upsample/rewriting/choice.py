@@ -104,12 +104,13 @@ class Chooser:
         if apart > proof.tolerance(given):
             return replace(said, reason=_differs(apart, where)), None
         rivals = {"a": before, "b": calls[str(number)]}
-        if _can_be_folded(site) and way != FOLDED:
+        foldable = _can_be_folded(site)
+        if foldable and way != FOLDED:
             rivals |= self._folded(site, measured)
         times = proof.compared(rivals, self.seconds, 1 + self.least_gain)
         gained = proof.gain(times["a"], times["b"])
         said = replace(said, gain=gained, difference=apart, expected=_fewer(site, measured, way))
-        if _can_be_folded(site) and way == FOLDED:
+        if foldable and way == FOLDED:
             said = replace(said, folded=gained)
         elif "folded" in times:
             said = replace(said, folded=proof.gain(times["a"], times["folded"]))
@@ -242,9 +243,9 @@ def why_not_input(input: Any) -> str | None:
 
 def _can_be_folded(site: Site) -> bool:
     """Whether it is nearest neighbours and a convolution, and nothing else."""
-    first = site.parts[0] if len(site.parts) == 1 else None
-    kinds = [type(link.layer) for link in first.row] if first is not None and not first.functions else []
-    return kinds == [nn.Upsample, nn.Conv2d]
+    if len(site.parts) > 1 or site.parts[0].functions:
+        return False
+    return [type(link.layer) for link in site.parts[0].row] == [nn.Upsample, nn.Conv2d]
 
 
 def _differs(apart: float, where: str) -> str:
