@@ -57,9 +57,14 @@ def of_shape(shape: list[sympy.Expr]) -> Terms:
     return Terms(made, True)
 
 
+def is_standard(node: ir.Node) -> bool:
+    """Whether ONNX itself says what an operator of that name does, and not somebody with a domain of their own."""
+    return node.domain in ("", "ai.onnx")
+
+
 def follow(node: ir.Node, given: list[Terms | None]) -> Terms | None:
     """What an operator yields of such tensors; None where that is not known."""
-    rule = _RULES.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+    rule = _RULES.get(node.op_type) if is_standard(node) else None
     if rule is None or not given or given[0] is None:
         return None
     try:

@@ -59,7 +59,7 @@ def translate(model: ir.Model, shapes: Shapes, seen: Mapping[str, Sequence[int]]
         try:
             reader.known(node)
         except NotReadError as error:
-            if node.op_type in GROWING and node.domain in ("", "ai.onnx") and str(error):
+            if node.op_type in GROWING and known_sizes.is_standard(node) and str(error):
                 made.left.append((own.name_of(node), str(error)))
             reader.unknown(node)
     made.subgraphs += [each.name or "" for f in model.functions.values() for each in f if each.op_type in GROWING]
@@ -72,7 +72,7 @@ def constant_of(value: ir.Value) -> ir.TensorProtocol | None:
     if value.is_initializer():
         return value.const_value
     node = value.producer()
-    if node is None or node.op_type != "Constant" or node.domain not in ("", "ai.onnx"):
+    if node is None or node.op_type != "Constant" or not known_sizes.is_standard(node):
         return None
     # It may have attributes that no constant has.
     with suppress(ValueError):
@@ -121,7 +121,7 @@ class _Reader:
     def known(self, node: ir.Node) -> None:
         """Record a node as ATen's operators."""
         own = self._own
-        read = {**LAYERS, **FUNCTIONS}.get(node.op_type) if node.domain in ("", "ai.onnx") else None
+        read = {**LAYERS, **FUNCTIONS}.get(node.op_type) if known_sizes.is_standard(node) else None
         if read is None:
             raise NotReadError("it is not known here." if node.op_type in GROWING else "")
         last = list(own.graph.nodes)[-1:]
