@@ -298,5 +298,6 @@ def _fewer(site: Site, measured: Measured, way: Way) -> float | None:
             else:
                 form = FORMS[name](layers, given.shape[1], owned=False, ready=False)
                 after += form.work(given.shape[0], *given.shape[2:]).flops
-            given = Row(*layers)(given)
+            if last < len(row.layers):
+                given = Row(*layers)(given)
     return before / max(after, 1)

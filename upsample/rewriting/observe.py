@@ -136,6 +136,10 @@ class _Watch(TorchDispatchMode):
             elif "pad" in name:
                 self._made[made] = linear[0]
                 linear[0].root().stacks.append(stack)
+        if not (name in CONVOLUTIONS or name == "pixel_shuffle" or "pad" in name):
+            # Only what nothing else reads is of a site with the convolution that follows.
+            for each in given:
+                self._made.pop(each, None)
 
     def handed_on(self, args: Any, output: Any) -> None:
         """A module has returned what it was given, as one that drops nothing now; it has a hand in it all the same."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from copy import deepcopy
-from math import ceil, comb, exp, log
+from math import comb, exp, log
 from statistics import median
 from typing import Any
 
@@ -31,8 +31,11 @@ FAR_BEHIND, OUT_OF_SIGHT = 1.3, 2.0
 FIRST_S = 0.1
 """By more than this no call is slower because it is the first."""
 
-MORE_S = 15.0
-"""For which rounds are added where a round takes seconds: three more already let an outlier at each end go."""
+MORE_S = 12.0
+"""For which rounds are added at most where a round takes seconds."""
+
+MORE_ROUNDS = 4
+"""That are added at least: an interval of 99 % lets an outlier at each end go from twelve rounds on."""
 
 LONG_S = 0.02
 """A call of this length warms up what it needs by itself."""
@@ -65,7 +68,7 @@ def channels_last(module: nn.Module, inputs: tuple[Tensor, ...]) -> Call:
 
 
 def interleaved(
-    calls: Mapping[str, Call], seconds: float, least: int = LEAST_ROUNDS, warm: bool = False
+    calls: Mapping[str, Call], seconds: float, least: int = LEAST_ROUNDS, warm: Collection[str] = ()
 ) -> dict[str, list[float]]:
     """Time calls in rounds of one each, in random order: whatever disturbs the machine hits all of them alike.
 
@@ -73,11 +76,11 @@ def interleaved(
         calls: by name.
         seconds: for which rounds are begun.
         least: rounds, however long they take.
-        warm: whether they have just been timed.
+        warm: those that have just been called.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for call in () if warm else calls.values():
-        _first(call)
+    for name in calls.keys() - warm:
+        _first(calls[name])
     end = time.perf_counter() + seconds
     while len(next(iter(times.values()))) < least or time.perf_counter() < end:
         for name in random.sample(list(calls), len(calls)):
@@ -99,20 +102,22 @@ def _timed(call: Call) -> float:
     return time.perf_counter() - start
 
 
-def compared(calls: Mapping[str, Call], seconds: float, wanted: float) -> dict[str, list[float]]:
+def compared(
+    calls: Mapping[str, Call], seconds: float, wanted: float, warm: Collection[str] = ()
+) -> dict[str, list[float]]:
     """Time calls, of which the first two are what was and what is to be; longer where that leaves the answer open.
 
     A neighbour that disturbs one round in ten leaves the interval of a few rounds wide open. So where the median says
     that more is gained than is ``wanted`` and the interval does not, as many rounds are added twice over, or as many as
     ``MORE_S`` has room for, once: two looks at most, at intervals of 99 % each.
     """
-    times = interleaved(calls, seconds)
+    times = interleaved(calls, seconds, warm=warm)
     before, after = list(calls)[:2]
     median_gain, least, _ = gain(times[before], times[after])
     if least > wanted or median_gain <= wanted:
         return times
-    room = max(FEWEST_ROUNDS, ceil(MORE_S / sum(map(median, times.values()))))
-    more = interleaved(calls, 2 * seconds, min(2 * len(times[before]), room), warm=True)
+    room = max(MORE_ROUNDS, int(MORE_S / sum(map(median, times.values()))))
+    more = interleaved(calls, 2 * seconds, min(2 * len(times[before]), room), warm=calls)
     return {name: times[name] + more[name] for name in calls}
 
 
@@ -121,11 +126,12 @@ def fastest(calls: Mapping[str, Call], seconds: float) -> tuple[str, float]:
     first = {name: _first(call) for name, call in calls.items()}
     best = min(first.values())
     in_sight = {name: call for name, call in calls.items() if first[name] <= max(OUT_OF_SIGHT * best, best + FIRST_S)}
-    times = interleaved(in_sight, 0, FEWEST_ROUNDS, warm=True)
+    times = interleaved(in_sight, 0, FEWEST_ROUNDS, warm=in_sight)
     best = min(map(median, times.values()))
     left = {name: call for name, call in in_sight.items() if median(times[name]) <= FAR_BEHIND * best}
     if len(left) > 1:
-        times = interleaved(left, seconds, ENOUGH_ROUNDS, warm=True)
+        more = interleaved(left, seconds, ENOUGH_ROUNDS - FEWEST_ROUNDS, warm=left)
+        times = {name: times[name] + more[name] for name in left}
     name = min(left, key=lambda each: median(times[each]))
     return name, median(times[name])
 

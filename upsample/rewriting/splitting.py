@@ -46,7 +46,7 @@ class Splitter:
         row, given = row_with_weights(part, measured)
         size = _size(part, measured)
         layers, inputs = row.layers, [given]
-        for number, layer in enumerate(layers):
+        for number, layer in enumerate(layers[:-1]):
             inputs.append(Row(layer)(inputs[-1], size if number == 0 else None))
         best: list[tuple[float, FormNames]] = [(0.0, ())]
         options: dict[tuple[int, int], tuple[float, str | None]] = {}

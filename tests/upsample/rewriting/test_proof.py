@@ -35,13 +35,23 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return found
 
 
+def counted(called: dict[str, int], name: str, call: Callable[[], None]) -> Callable[[], None]:
+    """A call that is counted under its name."""
+
+    def and_counted() -> None:
+        called[name] += 1
+        call()
+
+    return and_counted
+
+
 DISTURBED = (1.0, 1.0, 1.0, 1.0, 1.3, 1.0, 1.0, 1.0, 1.0, 1.0)
 """One call in ten takes 30 % longer, which leaves the interval of the first rounds open."""
 
 
 @pytest.mark.parametrize(
     ("call_s", "rounds"),
-    [(2.0, 12), (0.5, 24), (0.05, 24)],
+    [(2.0, 12), (0.5, 20), (0.05, 24)],
 )
 def test_an_open_answer_gets_more_rounds_as_long_as_they_do_not_take_minutes(
     clock: Clock, call_s: float, rounds: int
@@ -65,15 +75,24 @@ def test_a_clear_answer_gets_none(clock: Clock) -> None:
 def test_what_is_out_of_sight_in_its_first_call_is_not_called_again(clock: Clock) -> None:
     called = {"near": 0, "far": 0, "slow at first": 0}
 
-    def counted(name: str, call: Callable[[], None]) -> Callable[[], None]:
-        def and_counted() -> None:
-            called[name] += 1
-            call()
-
-        return and_counted
-
     slow_at_first = clock.taking(chain([0.12], repeat(0.03)))
     times = {"near": clock.taking(repeat(0.04)), "far": clock.taking(repeat(0.2)), "slow at first": slow_at_first}
-    name, seconds = proof.fastest({name: counted(name, call) for name, call in times.items()}, 0.1)
+    name, seconds = proof.fastest({name: counted(called, name, call) for name, call in times.items()}, 0.1)
     assert (name, seconds) == ("slow at first", pytest.approx(0.03))
     assert called["far"] == 1
+
+
+def test_rounds_that_told_who_is_far_behind_count_for_those_that_are_left(clock: Clock) -> None:
+    called = {"one": 0, "other": 0}
+
+    proof.fastest({name: counted(called, name, clock.taking(repeat(1.0))) for name in called}, 0.1)
+    assert called == dict.fromkeys(called, 1 + proof.ENOUGH_ROUNDS)
+
+
+def test_what_has_just_been_called_needs_no_warming_up(clock: Clock) -> None:
+    called = {"before": 0, "after": 0}
+
+    proof.compared(
+        {name: counted(called, name, clock.taking(repeat(1.0))) for name in called}, 0.1, 1.5, warm={"after"}
+    )
+    assert called == {"before": 1 + proof.LEAST_ROUNDS, "after": proof.LEAST_ROUNDS}
