@@ -77,8 +77,8 @@ def history(
                 table.add_row(*(Text(part) for part in row))
             console.show(table, WIDTH)
         else:
-            console.say("No change.")
-        for line in (*machine.failing, *machine.drifts):
+            console.say("No change found.")
+        for line in machine.notes:
             console.say(f"• {line}")
     for line in words.surroundings(found):
         console.say(line)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from math import ceil, floor, log, sqrt
+from math import ceil, comb, floor, log, sqrt
 
 import numpy as np
 import numpy.typing as npt
@@ -125,6 +125,14 @@ def change_points(
         # One at a time: what is left has more runs on its side.
         kept.remove(max(failing, key=lambda point: (point.p_value > level, point.p_value, -_size(point))).run)
     return []
+
+
+def fewest_runs(level: float) -> int:
+    """Runs of a series from which on a change can have a p-value of ``level``: all before it below all after it."""
+    count = 2 * LEAST_PART
+    while 2 / comb(count, count // 2) > level:
+        count += 1
+    return count
 
 
 def noise_of(values: Floats) -> float:

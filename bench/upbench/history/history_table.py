@@ -30,14 +30,12 @@ class MachineTable:
     Attributes:
         heading: which machine, and how much it measured.
         rows: under :data:`HEADINGS`.
-        failing: a sentence for each case that does not run any more, or for many at once.
-        drifts: a sentence for each series that drifts.
+        notes: sentences on cases that do not run any more, on series that drift, and on what could not be seen.
     """
 
     heading: str
     rows: tuple[tuple[str, ...], ...]
-    failing: tuple[str, ...]
-    drifts: tuple[str, ...]
+    notes: tuple[str, ...]
 
 
 def machine_tables(history: History) -> list[MachineTable]:
@@ -50,7 +48,8 @@ def machine_tables(history: History) -> list[MachineTable]:
         rows: list[tuple[str, ...]] = []
         for _, alike in groupby(changes, key=lambda item: _key(*item)):
             rows += _rows(line, own, list(alike))
-        found.append(MachineTable(_heading(line, own), tuple(rows), tuple(_failing(line, own)), tuple(_drifts(own))))
+        notes = (*_failing(line, own), *_drifts(own), *_unseen(line, own, history.fewest_runs))
+        found.append(MachineTable(_heading(line, own), tuple(rows), notes))
     return found
 
 
@@ -176,6 +175,19 @@ def _drifts(own: Sequence[TrackHistory]) -> Iterator[str]:
         )
     if len(drifting) > MOST_CASES:
         yield f"{len(drifting) - MOST_CASES} more series drift by less."
+
+
+def _unseen(line: Timeline, own: Sequence[TrackHistory], fewest: int) -> Iterator[str]:
+    """Why nothing need be said of what may have changed all the same."""
+    if len(line.versions) == 1:
+        yield "There is no other version to compare it with."
+        return
+    runs = max((len(each.track.values) for each in own if not each.track.is_exact), default=fewest)
+    if runs < fewest:
+        yield (
+            f"No case has enough runs for a latency to have changed for certain: {runs} at most, of {fewest} that it "
+            "takes with so many cases."
+        )
 
 
 def _count(number: int, what: str) -> str:

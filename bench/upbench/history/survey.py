@@ -17,7 +17,7 @@ import pandas as pd
 import scipy
 
 from upbench.history.archive import Archive, ArchivedRun
-from upbench.history.change_points import NEARBY, change_points
+from upbench.history.change_points import NEARBY, change_points, fewest_runs
 from upbench.history.exact_steps import exact_steps
 from upbench.history.timeline import Timeline, Version
 from upbench.history.tracks import CONTROL, OUTCOME, Track, Wanted, tracks
@@ -88,6 +88,7 @@ class History:
         timelines: of each machine.
         series: those that were asked for.
         places: between how many places in latencies the error rate was shared.
+        fewest_runs: of a latency from which on a change of it can be certain.
     """
 
     archive: Archive
@@ -95,6 +96,7 @@ class History:
     timelines: tuple[Timeline, ...]
     series: tuple[TrackHistory, ...]
     places: int
+    fewest_runs: int
 
 
 def survey(archive: Archive, wanted: Wanted) -> History:
@@ -115,7 +117,7 @@ def survey(archive: Archive, wanted: Wanted) -> History:
     ]
     asked = [each for each in histories if not wanted.quantities or each.track.quantity in wanted.quantities]
     explained = partial(_explained, runs=archive.runs, others=_by_machine(histories))
-    return History(archive, wanted, tuple(lines), tuple(explained(each) for each in asked), places)
+    return History(archive, wanted, tuple(lines), tuple(explained(each) for each in asked), places, fewest_runs(level))
 
 
 def percent(ratio: float) -> str:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from docs.change_point_methods import LEAST, LEVEL, simulated
-from upbench.history.change_points import ChangePoint, change_points, shift_between
+from upbench.history.change_points import ChangePoint, change_points, fewest_runs, shift_between
 
 
 def found(values: np.ndarray, versions: np.ndarray, least: float = LEAST) -> list[ChangePoint]:
@@ -62,6 +62,14 @@ def test_a_change_smaller_than_asked_for_is_not_named() -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 5])
 def test_few_runs_decide_nothing(count: int) -> None:
     assert found(np.arange(count, dtype=float), np.arange(count)) == []
+
+
+@pytest.mark.parametrize("level", [0.05, 1e-3, 1e-5])
+def test_the_fewest_runs_that_can_decide_do_and_one_less_does_not(level: float) -> None:
+    count = fewest_runs(level)
+    for runs, changes in ((count, 1), (count - 1, 0)):
+        values = np.where(np.arange(runs) < runs // 2, 0.0, 1.0) + np.linspace(0, 1e-3, runs)
+        assert len(change_points(values, np.arange(runs), level, LEAST)) == changes
 
 
 def test_a_series_without_noise_has_its_change() -> None:

@@ -71,6 +71,22 @@ def test_every_command_of_the_page_works(made: Made, tmp_path: Path, here: Here)
     assert list((tmp_path / "charts").glob("*latency.svg"))
 
 
+@pytest.mark.parametrize(
+    ("commits", "said"),
+    [
+        (1, "There is no other version to compare it with."),
+        (5, "No case has enough runs for a latency to have changed for certain: 5 at most, of 12 that it takes"),
+    ],
+)
+def test_where_no_change_could_be_seen_it_says_so(tmp_path: Path, here: Here, commits: int, said: str) -> None:
+    # One run of 4 cases and a control each.
+    folder = write_archive(tmp_path / "few", commits, most_runs=1, cases=4, planted=[Plant(0, 3, 0.5)]).folder
+    done = here("history", folder)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "No change found." in done.stdout
+    assert said in done.stdout
+
+
 def test_parquet_read_back_equals_what_was_written(made: Made, tmp_path: Path) -> None:
     pytest.importorskip("pyarrow")
     told = survey(read_archive(made.folder), Wanted())
