@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from traceback import clear_frames
 from typing import Any
 
 import torch
@@ -31,7 +32,10 @@ def shortage_told(device: str, cuda: Any = torch.cuda) -> Iterator[None]:
     except Exception as error:
         if not device.startswith("cuda") or not _is_shortage(error):
             raise
-        raise MemoryError(_sentence(device, error, cuda)) from error
+        said = _sentence(device, error, cuda)
+        # What those calls held that ended with it would live for as long as it is kept, by way of their frames.
+        clear_frames(error.__traceback__)
+        raise MemoryError(said) from error
 
 
 def _is_shortage(error: Exception) -> bool:
