@@ -24,16 +24,15 @@ from upsample.rewriting.vocabulary import AFFINE, FUNCTIONS, MODES, elsewhere
 Stack = tuple[nn.Module, ...]
 """The modules that are running, the network first."""
 
+PADDING = frozenset({"pad", "constant_pad_nd", "reflection_pad2d", "replication_pad2d"})
+
 THROUGH = (
     FUNCTIONS
     | AFFINE
+    | PADDING
     | frozenset(
         [
             "cat",
-            "pad",
-            "constant_pad_nd",
-            "reflection_pad2d",
-            "replication_pad2d",
             "batch_norm",
             "native_batch_norm",
             "cudnn_batch_norm",
@@ -53,6 +52,9 @@ THROUGH = (
 """Operators that a convolution may have between itself and what is upsampled."""
 
 CONVOLUTIONS = frozenset({"convolution", "_convolution", "mkldnn_convolution", "cudnn_convolution", "conv2d"})
+
+FURTHER = CONVOLUTIONS | PADDING | {"pixel_shuffle"}
+"""Operators that lead on from a convolution's output, if nothing else reads it."""
 
 
 @dataclass
@@ -133,11 +135,10 @@ class _Watch(TorchDispatchMode):
                 trail = self._together(small, stack)
                 assert trail is not None
                 self._small[made] = trail
-            elif "pad" in name:
+            elif name in PADDING:
                 self._made[made] = linear[0]
                 linear[0].root().stacks.append(stack)
-        if not (name in CONVOLUTIONS or name == "pixel_shuffle" or "pad" in name):
-            # Only what nothing else reads is of a site with the convolution that follows.
+        if name not in FURTHER:
             for each in given:
                 self._made.pop(each, None)
 

@@ -79,8 +79,9 @@ def interleaved(
         warm: those that have just been called.
     """
     times: dict[str, list[float]] = {name: [] for name in calls}
-    for name in calls.keys() - warm:
-        _first(calls[name])
+    for name, call in calls.items():
+        if name not in warm:
+            _first(call)
     end = time.perf_counter() + seconds
     while len(next(iter(times.values()))) < least or time.perf_counter() < end:
         for name in random.sample(list(calls), len(calls)):

@@ -178,7 +178,7 @@ def _drifts(own: Sequence[TrackHistory]) -> Iterator[str]:
 
 
 def _unseen(line: Timeline, own: Sequence[TrackHistory], fewest: int) -> Iterator[str]:
-    """Why nothing need be said of what may have changed all the same."""
+    """Why there may be changes that cannot be found."""
     if len(line.versions) == 1:
         yield "There is no other version to compare it with."
         return

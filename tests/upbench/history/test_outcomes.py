@@ -43,6 +43,11 @@ def outcomes(folder: Path) -> dict[str, tuple[Happening, ...]]:
     return {each.track.case: each.changes for each in told.series if each.track.quantity == OUTCOME}
 
 
+def sentences(printed: str) -> list[str]:
+    """What stands under the tables, but for that there are too few runs to tell of latencies."""
+    return [line for line in printed.splitlines() if line.startswith("• ") and "enough runs" not in line]
+
+
 def test_a_case_that_stops_running_is_told_with_its_commit_and_its_reason(tmp_path: Path, here: Here) -> None:
     write(tmp_path, [(at, [ran(STEADY), ran(FALLING) if at < 6 else failed(FALLING)]) for at in range(9)])
     ((name, (change,)),) = outcomes(tmp_path).items()
@@ -63,8 +68,7 @@ def test_a_case_that_runs_again_is_named_no_more(tmp_path: Path, here: Here) -> 
     write(tmp_path, [(at, [failed(FALLING) if 2 <= at < 6 else ran(FALLING)]) for at in range(9)])
     ((_, (fell, rose)),) = outcomes(tmp_path).items()
     assert [(fell.version, fell.text), (rose.version, rose.text)] == [(2, "no longer runs"), (6, "runs now")]
-    done = here("history", tmp_path)
-    assert not any(line.startswith("•") and "no longer run" in line for line in done.stdout.splitlines())
+    assert sentences(here("history", tmp_path).stdout) == []
 
 
 def test_what_fails_now_and_then_or_always_is_no_change(tmp_path: Path) -> None:
@@ -81,10 +85,10 @@ def test_what_fails_now_and_then_or_always_is_no_change(tmp_path: Path) -> None:
 def test_many_that_fall_at_once_share_a_row_and_a_sentence(tmp_path: Path, here: Here) -> None:
     many = [case("transposed", channels=channels) for channels in range(4, 12)]
     write(tmp_path, [(at, [ran(STEADY), *(ran(each) if at < 6 else failed(each) for each in many)]) for at in range(8)])
-    lines = here("history", tmp_path).stdout.splitlines()
-    (row,) = (line for line in lines if "no longer runs" in line and "│" in line)
+    printed = here("history", tmp_path).stdout
+    (row,) = (line for line in printed.splitlines() if "no longer runs" in line and "│" in line)
     assert "8 of 9 cases" in row
-    (sentence,) = (line for line in lines if line.startswith("• ") and "no longer run" in line)
+    (sentence,) = sentences(printed)
     assert sentence.startswith(f"• 8 cases no longer run since {commit_id(6)[:9]}: transposed-x2-c10")
     assert sentence.endswith(f" and 5 more ({LATE}).")
 
